@@ -1,0 +1,47 @@
+"""The standard adapters and arms that an experiment file gets where it names none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_STANDARD_ARMS = frozenset({"base", "few_shot", "rag", "finetuned", "finetuned_rag", "oracle", "random_context"})
+
+
+def with_default_arms(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the raw file with the standard adapters and arms where it names none of its own."""
+    data = raw["data"] if isinstance(raw.get("data"), dict) else {}
+    has_train, has_documents = bool(data.get("train")), bool(data.get("documents"))
+    filled = dict(raw)
+    if raw.get("adapters") is None:
+        filled["adapters"] = _default_adapters(has_train, has_documents)
+    compare = {} if raw.get("compare") is None else raw["compare"]
+    if isinstance(compare, dict) and compare.get("arms") in (None, {}):
+        adapters = filled["adapters"] if isinstance(filled["adapters"], Mapping) else {}
+        filled["compare"] = {**compare, "arms": _default_arms(adapters, has_train, has_documents)}
+    return filled
+
+
+def _default_adapters(has_train: bool, has_documents: bool) -> dict[str, Any]:
+    closed_book = {"closed_book": {"recipe": "closed_book"}} if has_train else {}
+    raft = {"raft": {"recipe": "context"}} if has_train and has_documents else {}
+    return closed_book | raft
+
+
+def _default_arms(adapters: Mapping[str, Any], has_train: bool, has_documents: bool) -> dict[str, Any]:
+    arms: dict[str, Any] = {"base": {}}
+    if has_train:
+        arms["few_shot"] = {"shots": 3}
+    if has_documents:
+        arms["rag"] = {"retrieval": "index"}
+    for name, adapter in adapters.items():
+        closed_book = not isinstance(adapter, Mapping) or adapter.get("recipe", "closed_book") == "closed_book"
+        prefix = "finetuned" if name == "closed_book" else f"{name}_adapter" if name in _STANDARD_ARMS else name
+        if closed_book:
+            arms[prefix] = {"adapter": name}
+        if has_documents:
+            arms[f"{prefix}_rag"] = {"adapter": name, "retrieval": "index"}
+    if has_documents:
+        arms["oracle"] = {"retrieval": "oracle"}
+        arms["random_context"] = {"retrieval": "random"}
+    return arms

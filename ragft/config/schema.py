@@ -1,0 +1,313 @@
+"""The experiment file as types: every section, key, default and limit, and nothing about how a file is read.
+
+The string under each field says what the key does and in which unit; it is published in the JSON Schema, so editors
+show it. Paths stay as they were written unless the validation context names a folder to anchor them to.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, Strict, model_validator
+
+from ragft.config.defaults import with_default_arms
+from ragft.config.sections import FilePath, ModelSource, Name, Pair, Section, Shorthand, SingleItem, Words
+from ragft.records import ContextKind
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Device = Literal["auto", "cpu", "cuda", "mps"]
+
+
+class QaTask(Section):
+    """Question answering with short answers; unanswerable questions are answered by abstaining."""
+
+    kind: Literal["qa"]
+
+
+class ClassificationTask(Section):
+    """One label for one input; fact-checking is this task with retrieved evidence."""
+
+    kind: Literal["classification"]
+    labels: Words = Field(min_length=2)
+    """The labels an answer may be, spelled as the references spell them."""
+
+
+Task = Annotated[QaTask | ClassificationTask, Field(discriminator="kind"), Shorthand("kind")]
+
+
+class ModelConfig(Section):
+    """The language model that every arm shares."""
+
+    source: ModelSource = "smollm2-135m-instruct"
+    """A Hub id (`org/name`), a folder (begins with `/`, `./`, `../` or `~`), or a packaged model's name."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub id; a commit makes the experiment repeatable."""
+    dtype: Dtype = "auto"
+    """Precision of the weights; `auto` is bfloat16 where the hardware multiplies it natively, else float32."""
+    device: Device = "auto"
+    """Where the model runs; `auto` takes a GPU when there is one."""
+
+
+class FilesSource(Section):
+    """Documents from a folder of text and Markdown files, from one such file, or from a JSON Lines file."""
+
+    kind: Literal["files"] = "files"
+    path: FilePath
+    """A folder (read recursively: .txt, .md, .jsonl) or one file, relative to the experiment file."""
+
+
+class FieldNames(Section):
+    """What the fields of the JSON Lines files are called, so that a foreign data set is used as it is."""
+
+    document_id: str = "id"
+    """Field of a document that holds its id."""
+    document_title: str = "title"
+    """Field of a document that holds its title."""
+    document_text: str = "text"
+    """Field of a document that holds its text."""
+    example_id: str = "id"
+    """Field of an example that holds its id."""
+    input: str | None = None
+    """Field of an example that holds its input; without it `question` for qa and `input` for classification."""
+    references: str = "references"
+    """Field that holds the acceptable outputs: a list, or one string."""
+    gold_document_ids: str = "gold_document_ids"
+    """Field that holds the ids of the documents in which the answer stands."""
+    answerable: str = "answerable"
+    """Field that is false where the right answer is to abstain; true where it is absent."""
+    group: str = "fact_id"
+    """Field that joins several phrasings of one fact; they are kept together in splits."""
+    variant: str = "variant"
+    """Field that names the kind of phrasing."""
+
+
+class ExamplesFile(Section):
+    """One JSON Lines file of examples."""
+
+    path: FilePath
+    """The file, relative to the experiment file."""
+    limit: int | None = Field(default=None, ge=1)
+    """Use at most this many examples, chosen by the seed; all when absent."""
+
+
+Examples = Annotated[ExamplesFile, Shorthand("path")]
+Documents = Annotated[tuple[Annotated[FilesSource, Shorthand("path")], ...], Strict(False), SingleItem()]
+
+
+class DataConfig(Section):
+    """Documents and labelled examples."""
+
+    documents: Documents = ()
+    """The sources of the knowledge base: a list, or one."""
+    train: Examples | None = None
+    """Labelled examples that adapters are trained on and few-shot examples are drawn from."""
+    dev: Examples | None = None
+    """Examples for the dev loss; without it a share of train is held out."""
+    eval: Examples
+    """Examples that every arm is asked and that are never trained on."""
+    dev_share: float = Field(default=0.1, gt=0, lt=0.5)
+    """Share of the training groups held out as dev when no dev file is given."""
+    fields: FieldNames = FieldNames()
+    """Names of the fields in the JSON Lines files."""
+    allow_leakage: bool = False
+    """Go on, with a caveat, when an eval question also stands in train; otherwise that is an error."""
+
+
+class EmbedderConfig(Section):
+    """The sentence-transformers model that turns text into vectors."""
+
+    source: ModelSource = "all-minilm-l6-v2"
+    """A Hub id (`org/name`), a folder (begins with `/`, `./`, `../` or `~`), or a packaged model's name."""
+    revision: str | None = None
+    """Branch, tag or commit of a Hub id."""
+    dtype: Dtype = "float32"
+    """Precision of the embedder's weights."""
+    batch_size: int = Field(default=16, ge=1)
+    """Texts embedded at once."""
+
+
+class ChunkingConfig(Section):
+    """How documents become passages."""
+
+    kind: Literal["recursive"] = "recursive"
+    """`recursive` splits at paragraphs, then lines, then sentences, then words, until a chunk is small enough."""
+    chunk_tokens: int = Field(default=256, ge=16)
+    """Largest passage with its title, in tokens of the embedder; more than the embedder reads is an error."""
+    overlap_tokens: int = Field(default=0, ge=0)
+    """Tokens that a passage repeats from the one before."""
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.overlap_tokens * 2 > self.chunk_tokens:
+            raise ValueError(
+                f"overlap_tokens ({self.overlap_tokens}) is more than half of chunk_tokens ({self.chunk_tokens})"
+            )
+        return self
+
+
+class IndexConfig(Section):
+    """The searchable passages."""
+
+    embedder: Annotated[EmbedderConfig, Shorthand("source")] = EmbedderConfig()
+    """The embedding model."""
+    chunking: ChunkingConfig = ChunkingConfig()
+    """How documents are cut into passages."""
+
+
+class RetrievalConfig(Section):
+    """How passages are found for a query."""
+
+    kind: Literal["dense"] = "dense"
+    """`dense` ranks passages by cosine similarity of embeddings."""
+    top_k: int = Field(default=5, ge=1, le=100)
+    """Passages given to the model."""
+
+
+class ContextRecipe(Section):
+    """How passages are laid before a training question (RAFT, Zhang et al. 2024)."""
+
+    gold_share: float = Field(default=0.8, ge=0, le=1)
+    """Share of the examples that contain a gold passage beside retrieved distractors."""
+    without_gold: Literal["answer", "abstain"] = "answer"
+    """What an example without its gold passage teaches: the answer from memory, or to abstain."""
+
+
+class PeftConfig(Section):
+    """Settings of PEFT's LoraConfig, under its own names."""
+
+    r: int = Field(default=16, ge=1)
+    """Rank of the LoRA matrices."""
+    lora_alpha: int = Field(default=32, ge=1)
+    """Scale: the update is multiplied by lora_alpha / r."""
+    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout on the input of the LoRA matrices."""
+    target_modules: str | Words = "all-linear"
+    """Modules that get an adapter: `all-linear`, or names of modules."""
+
+
+class TrainingConfig(Section):
+    """Settings of transformers' TrainingArguments, under their own names."""
+
+    learning_rate: float = Field(default=2e-4, gt=0)
+    """Peak learning rate; LoRA wants about ten times that of full tuning."""
+    num_train_epochs: float = Field(default=3.0, gt=0)
+    """Passes over the training examples."""
+    max_steps: int = Field(default=-1, ge=-1)
+    """Optimiser steps; -1 leaves it to num_train_epochs."""
+    per_device_train_batch_size: int = Field(default=8, ge=1)
+    """Examples in one forward pass."""
+    gradient_accumulation_steps: int = Field(default=2, ge=1)
+    """Forward passes in one optimiser step."""
+    warmup_steps: float = Field(default=0.05, ge=0)
+    """Steps over which the learning rate rises; below 1, that share of all steps."""
+    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
+    """Course of the learning rate."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """AdamW's weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients are scaled down to this norm."""
+    evals_per_run: int = Field(default=4, ge=1)
+    """How often the dev loss is measured and a checkpoint written, spread evenly over the steps."""
+    load_best_model_at_end: bool = True
+    """Keep the checkpoint with the lowest dev loss instead of the last one."""
+
+
+class AdapterConfig(Section):
+    """One adapter: what its training examples are made of, and how it is trained."""
+
+    recipe: Literal["closed_book", "context"] = "closed_book"
+    """`closed_book` trains input -> output; `context` trains with passages in the prompt (RAFT)."""
+    prompt: str | None = None
+    """Prompt template, by name; the task's default when absent. Arms that use the adapter must ask with the same."""
+    limit: int | None = Field(default=None, ge=1)
+    """Train on at most this many examples, chosen by the seed."""
+    context: ContextRecipe = ContextRecipe()
+    """Settings of the `context` recipe."""
+    peft: PeftConfig = PeftConfig()
+    """LoRA settings."""
+    training: TrainingConfig = TrainingConfig()
+    """Optimisation settings."""
+
+
+class GenerationConfig(Section):
+    """Decoding, the same for all arms: greedy, one batch size, one cap."""
+
+    max_new_tokens: int = Field(default=32, ge=1)
+    """Longest answer in tokens; the share of answers that reach it is reported."""
+    batch_size: int = Field(default=8, ge=1)
+    """Prompts of similar length that are answered together."""
+
+
+class ArmConfig(Section):
+    """A system under comparison."""
+
+    adapter: str | None = None
+    """Name of one of `adapters`, or nothing for the base model."""
+    retrieval: ContextKind = "none"
+    """`none`, `index` (retrieved passages), `oracle` (gold passages), `random` (passages that are not gold)."""
+    shots: int = Field(default=0, ge=0, le=32)
+    """Training examples shown in the prompt, chosen by the seed."""
+    prompt: str | None = None
+    """Prompt template, by name; the task's default when absent."""
+
+
+class RequirementsConfig(Section):
+    """What the system that ships must satisfy."""
+
+    min_score: float | None = None
+    """Least mean of the primary metric, on its own scale (0 to 1)."""
+    max_latency_s: float | None = Field(default=None, gt=0)
+    """Longest median time of one question asked alone, in seconds."""
+    margin: float = Field(default=0.02, ge=0)
+    """Differences of the primary metric up to this size do not matter to you."""
+
+
+class CompareConfig(Section):
+    """Which arms, how they are judged, and what the verdict must respect."""
+
+    arms: dict[Name, ArmConfig] = {}
+    """Arms by name; a standard set for the data when absent."""
+    primary_metric: str | None = None
+    """The metric that decides; the task's default when absent."""
+    contrasts: Annotated[tuple[Pair, ...], Strict(False)] = ()
+    """Pairs of arms tested with Holm's correction; all other pairs are exploratory."""
+    requirements: RequirementsConfig = RequirementsConfig()
+    """Requirements that the verdict respects."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Level of all intervals."""
+    resamples: int = Field(default=10_000, ge=100)
+    """Bootstrap and randomisation resamples."""
+    min_examples: int = Field(default=10, ge=2)
+    """Fewer paired examples than this make no comparison (exit code 4)."""
+    latency_questions: int = Field(default=5, ge=0)
+    """Questions each arm is asked one at a time to measure what one user waits for; 0 skips it."""
+
+
+class Experiment(Section):
+    """One experiment file."""
+
+    name: Name
+    """Short name; it stands in the names of run folders."""
+    seed: int = Field(default=17, ge=0)
+    """Seed of every random choice."""
+    task: Task
+    """What is asked and how answers are judged: `qa`, or `classification` with its labels."""
+    model: Annotated[ModelConfig, Shorthand("source")] = ModelConfig()
+    """The language model."""
+    data: DataConfig
+    """Documents and examples."""
+    index: IndexConfig = IndexConfig()
+    """Passages and embeddings."""
+    retrieval: RetrievalConfig = RetrievalConfig()
+    """Finding passages."""
+    adapters: dict[Name, AdapterConfig] = {}
+    """Adapters to train, by name; one per recipe that the data allow when absent."""
+    generation: GenerationConfig = GenerationConfig()
+    """Decoding."""
+    compare: CompareConfig = CompareConfig()
+    """Arms, metrics and requirements."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_arms(cls, raw: Any) -> Any:  # noqa: ANN401 - pydantic hands over whatever the file held
+        return with_default_arms(raw) if isinstance(raw, dict) else raw

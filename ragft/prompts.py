@@ -1,0 +1,140 @@
+"""Every prompt template, named, and the one place where a prompt becomes text.
+
+Training and answering both call `render`, so a model is never trained on one text and asked with another. A template
+is never edited in place once a release carries it: its name stands in manifests, so a changed text gets a new name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ragft.errors import RagftError
+from ragft.records import Passage
+
+ABSTENTION = "I don't know"
+"""What every arm is told to say when it has no answer, and what unanswerable training examples teach."""
+
+
+class ChatTokenizer(Protocol):
+    """The part of a tokenizer that rendering needs."""
+
+    chat_template: Any
+    all_special_tokens: Any
+
+    def apply_chat_template(self, conversation: Any, *, tokenize: bool, add_generation_prompt: bool) -> Any:  # noqa: ANN401
+        """Return a conversation as text."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A prompt template of one task: a system text, and the user's turn without and with passages."""
+
+    name: str
+    task: str
+    system: str
+    bare: str
+    with_passages: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A solved example shown before the question."""
+
+    input: str
+    output: str
+
+
+_TEMPLATES = (
+    Template(
+        name="qa-short-1",
+        task="qa",
+        system=(
+            "You answer questions in a few words, never in a full sentence. "
+            f"If you cannot know the answer, you reply: {ABSTENTION}"
+        ),
+        bare="Question: {input}",
+        with_passages="{passages}\n\nAnswer from the passages above.\nQuestion: {input}",
+    ),
+    Template(
+        name="qa-cited-1",
+        task="qa",
+        system=(
+            "You answer questions from numbered passages in a few words and put the number of the passage that "
+            f"says so in brackets behind the answer, like [2]. If they do not say, you reply: {ABSTENTION}"
+        ),
+        bare="Question: {input}",
+        with_passages="{passages}\n\nQuestion: {input}",
+    ),
+    Template(
+        name="classification-1",
+        task="classification",
+        system=f"You sort texts into classes. You reply with one label and nothing else: {{labels}}",
+        bare="Text: {input}\nWhich label: {labels}?",
+        with_passages="{passages}\n\nText: {input}\nGoing by the passages above, which label: {labels}?",
+    ),
+)
+TEMPLATES: Mapping[str, Template] = {template.name: template for template in _TEMPLATES}
+
+
+def template(name: str, task: str) -> Template:
+    """Return the template of that name; raises RagftError where there is none for the task."""
+    found = TEMPLATES.get(name)
+    if found is None or found.task != task:
+        known = ", ".join(item.name for item in _TEMPLATES if item.task == task)
+        raise RagftError(f"there is no prompt template {name!r} for the task {task!r}", f"templates: {known}")
+    return found
+
+
+def numbered(passages: Iterable[Passage]) -> str:
+    """Return passages as `[1] Title: text` blocks, numbered from 1, as an answer cites them."""
+    blocks = enumerate(passages, start=1)
+    return "\n\n".join(f"[{n}] {p.title + ': ' if p.title else ''}{p.text.strip()}" for n, p in blocks)
+
+
+def render(
+    tokenizer: ChatTokenizer,
+    form: Template,
+    text: str,
+    *,
+    passages: Sequence[Passage] = (),
+    shots: Sequence[Shot] = (),
+    values: Mapping[str, str] | None = None,
+) -> str:
+    """Return the whole prompt as text, up to where the model's answer begins.
+
+    `values` fills placeholders of the template beside `input` and `passages`. Special tokens of the model that stand
+    in documents or inputs are broken up, so that a document cannot end the user's turn.
+    """
+    fixed = {**(values or {})}
+    messages = [{"role": "system", "content": form.system.format(**fixed)}]
+    for shot in shots:
+        messages.append({"role": "user", "content": _turn(tokenizer, form, shot.input, (), fixed)})
+        messages.append({"role": "assistant", "content": _defused(tokenizer, shot.output)})
+    messages.append({"role": "user", "content": _turn(tokenizer, form, text, passages, fixed)})
+    return _as_text(tokenizer, messages)
+
+
+def _turn(
+    tokenizer: ChatTokenizer, form: Template, text: str, passages: Sequence[Passage], values: Mapping[str, str]
+) -> str:
+    safe = _defused(tokenizer, text)
+    if not passages:
+        return form.bare.format(input=safe, **values)
+    return form.with_passages.format(input=safe, passages=_defused(tokenizer, numbered(passages)), **values)
+
+
+def _defused(tokenizer: ChatTokenizer, text: str) -> str:
+    for token in tokenizer.all_special_tokens:
+        text = text.replace(token, f"{token[0]} {token[1:]}")
+    return text
+
+
+def _as_text(tokenizer: ChatTokenizer, messages: list[dict[str, str]]) -> str:
+    """Return the conversation by the model's chat template, or as plain turns for a model that has none."""
+    if tokenizer.chat_template:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    turns = [m["content"] if m["role"] != "assistant" else f"Answer: {m['content']}" for m in messages]
+    return "\n\n".join([*turns, "Answer:"])

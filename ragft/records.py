@@ -1,0 +1,147 @@
+"""The nouns of ragft as frozen records: what flows between the stages and stands in the run folder.
+
+Standard library only. A record knows nothing of how it was made: not the model, not the store, not the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FinishReason = Literal["stop", "length"]
+ContextKind = Literal["none", "index", "oracle", "random"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A source unit of the knowledge base."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A chunk of a document: `text` is exactly `document.text[start:end]` (character offsets)."""
+
+    id: str
+    document_id: str
+    title: str
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One item of the task.
+
+    `references` are alternatives, any of which is right; an example with `answerable` false has none, and the right
+    answer is to abstain. `group` joins several phrasings of one fact; `variant` names the kind of phrasing.
+    """
+
+    id: str
+    input: str
+    references: tuple[str, ...]
+    gold_document_ids: tuple[str, ...] = ()
+    answerable: bool = True
+    group: str | None = None
+    variant: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RankedPassage:
+    """A passage with its score for one query (higher is better)."""
+
+    passage: Passage
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Passages for the query of one example, best first; `seconds` includes embedding the query."""
+
+    example_id: str
+    passages: tuple[RankedPassage, ...]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one arm said to one example.
+
+    `seconds` is this answer's share of its batch (batch wall time / batch size); what one user waits for is measured
+    apart, one question at a time. `passage_ids` are the passages in the prompt in prompt order, `citations` the ids of
+    those that the answer cites.
+    """
+
+    arm: str
+    example_id: str
+    text: str
+    prompt_tokens: int
+    output_tokens: int
+    seconds: float
+    finish_reason: FinishReason
+    passage_ids: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+    retrieval_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric on one answer; `value` is None when it cannot be judged, and `reason` says why."""
+
+    arm: str
+    example_id: str
+    metric: str
+    value: float | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval of a mean or of a difference; `level` such as 0.95, `method` names how it was made."""
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """The mean of one metric over the scored answers of one arm.
+
+    `mean` and `interval` are None when nothing could be scored: the mean of nothing is not 0.
+    """
+
+    arm: str
+    metric: str
+    mean: float | None
+    n: int
+    n_unscored: int
+    interval: Interval | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContrastResult:
+    """An ordered pair of arms on one metric, paired by example: `difference` is mean(first) - mean(second).
+
+    `p_value` is of the named `test`; `p_adjusted` is Holm's over the declared contrasts, None for exploratory ones.
+    `minimum_detectable_effect` is the difference that n examples find with 80 % power at alpha = 0.05;
+    `n_needed` is how many examples the measured difference would need, None where no number would (difference 0).
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: float | None
+    interval: Interval | None
+    n: int
+    test: str
+    p_value: float | None
+    p_adjusted: float | None
+    minimum_detectable_effect: float | None
+    n_needed: int | None
+    declared: bool

@@ -1,0 +1,211 @@
+"""The run folder: one execution of one command, from `started` to its end. The only code that knows its layout.
+
+The format is described in runs/README.md. Numbers live in JSON files written whole or not at all; nothing in a run
+folder is ever parsed back out of a report.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets as random_names
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from ragft import jsonl, provenance
+from ragft.errors import RagftError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA_VERSION = 1
+"""Version of the run folder's format; raised when a reader of the old one would misread the new one."""
+
+logger = logging.getLogger("ragft")
+
+
+class Run:
+    """A run folder being written. Use it in a `with`: the manifest says how the command ended, whatever happened."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], secrets: Collection[str]) -> None:
+        self.path = path
+        self.manifest = manifest
+        self._secrets = [secret for secret in secrets if secret]
+        self._log: logging.FileHandler | None = None
+
+    @classmethod
+    def start(
+        cls,
+        runs_dir: Path,
+        command: str,
+        name: str,
+        *,
+        argv: Sequence[str],
+        config_yaml: str,
+        seed: int,
+        secrets: Collection[str] = (),
+    ) -> Self:
+        """Return a new run folder whose manifest says `started`; nothing heavy has been loaded yet."""
+        started = datetime.now(UTC)
+        path = _new_folder(runs_dir, f"{started:%Y%m%dT%H%M%SZ}-{command}-{name}")
+        run = cls(path, {}, secrets)
+        run.manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "id": path.name,
+            "command": command,
+            "experiment": name,
+            "argv": [run._redacted(argument) for argument in argv],
+            "status": "started",
+            "started_at": started.isoformat(),
+            "finished_at": None,
+            "git": provenance.git_state(Path.cwd()),
+            "packages": provenance.package_versions(),
+            "hardware": provenance.hardware(),
+            "seeds": {"experiment": seed},
+            "prompts": [],
+            "inputs": {},
+            "artifacts": {},
+            "parents": [],
+            "fingerprints": {},
+            "error": None,
+        }
+        jsonl.write_text(path / "config.yaml", run._redacted(config_yaml))
+        jsonl.write_json(path / "manifest.json", run.manifest)
+        return run
+
+    def __enter__(self) -> Self:
+        self._log = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
+        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._log.addFilter(self._redact_record)
+        for name in ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb"):
+            logging.getLogger(name).addHandler(self._log)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None and not isinstance(error, RagftError | KeyboardInterrupt):
+            logger.error("the command failed", exc_info=(type(error), error, trace))
+        self._finish(error)
+        if self._log is not None:
+            for name in ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb"):
+                logging.getLogger(name).removeHandler(self._log)
+            self._log.close()
+
+    def _finish(self, error: BaseException | None) -> None:
+        """Write how the command ended and the hash of every artifact."""
+        if error is None:
+            status = "success"
+        elif isinstance(error, KeyboardInterrupt):
+            status = "cancelled"
+        else:
+            status = "failed"
+        self.manifest["status"] = status
+        self.manifest["finished_at"] = datetime.now(UTC).isoformat()
+        self.manifest["error"] = None if error is None else self._redacted(f"{type(error).__name__}: {error}")
+        self.manifest["artifacts"] = self._artifacts()
+        jsonl.write_json(self.path / "manifest.json", self.manifest)
+
+    def _artifacts(self) -> dict[str, str]:
+        live = {"manifest.json", "log.txt", "events.jsonl"}
+        files = sorted(path for path in self.path.rglob("*") if path.is_file())
+        named = {path.relative_to(self.path).as_posix(): path for path in files}
+        return {name: provenance.sha256_file(path) for name, path in named.items() if name not in live}
+
+    def _redacted(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def _redact_record(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self._redacted(record.getMessage()), ()
+        return True
+
+    def note(self, **facts: Any) -> None:  # noqa: ANN401 - facts are JSON values
+        """Add facts to the manifest and write it: lists are extended without repeats, dicts updated, others set."""
+        for key, value in facts.items():
+            old = self.manifest.get(key)
+            if isinstance(old, dict):
+                old.update(value)
+            elif isinstance(old, list):
+                old.extend(item for item in value if item not in old)
+            else:
+                self.manifest[key] = value
+        jsonl.write_json(self.path / "manifest.json", self.manifest)
+
+    def inputs(self, paths: Iterable[Path]) -> None:
+        """Record the SHA-256 of each input file."""
+        self.note(inputs={str(path): provenance.sha256_file(path) for path in paths})
+
+    def event(self, kind: str, **data: Any) -> None:  # noqa: ANN401
+        """Append one event with its time to events.jsonl."""
+        jsonl.append_row(self.path / "events.jsonl", {"at": datetime.now(UTC).isoformat(), "event": kind, **data})
+
+    def folder(self, name: str) -> Path:
+        """Return a sub-folder of the run, made if it is missing."""
+        path = self.path / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def write_json(self, name: str, value: Any) -> Path:  # noqa: ANN401
+        """Write a JSON file of the run, atomically, and return its path."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        jsonl.write_json(path, value)
+        return path
+
+    def write_rows(self, name: str, rows: Iterable[Any]) -> Path:
+        """Write a JSON Lines file of the run, atomically, and return its path."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        jsonl.write_rows(path, rows)
+        return path
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a text file of the run, atomically, and return its path."""
+        path = self.path / name
+        jsonl.write_text(path, text)
+        return path
+
+    def link_folder(self, source: Path, name: str) -> Path:
+        """Return the run's own copy of a workspace folder, as hard links where the file system allows them."""
+        target = self.folder(name)
+        for path in sorted(source.rglob("*")):
+            if path.is_file():
+                copy = target / path.relative_to(source)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                _link_or_copy(path, copy)
+        return target
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Record the start, the end and the seconds of one stage in events.jsonl and the log."""
+        began = datetime.now(UTC)
+        self.event("stage_started", stage=name)
+        logger.info("stage %s started", name)
+        yield
+        seconds = (datetime.now(UTC) - began).total_seconds()
+        self.event("stage_finished", stage=name, seconds=seconds)
+        logger.info("stage %s finished in %.2f s", name, seconds)
+
+
+def _new_folder(runs_dir: Path, stem: str) -> Path:
+    path = runs_dir / f"{stem}-{random_names.token_hex(4)}"
+    try:
+        path.mkdir(parents=True)
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise RagftError(
+            f"cannot make the run folder {path}: {error.strerror}", "choose another place with --runs-dir"
+        ) from None
+    return path
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        target.write_bytes(source.read_bytes())

@@ -1,0 +1,48 @@
+"""One label for one input. Fact-checking is this task with retrieved evidence and labels such as SUPPORTS, REFUTES."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ragft.errors import DataError
+from ragft.records import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The task `classification`; an instance of Task."""
+
+    labels: tuple[str, ...]
+    kind: str = "classification"
+    prompt: str = "classification-1"
+    input_field: str = "input"
+    metrics: tuple[str, ...] = ("accuracy",)
+
+    @property
+    def prompt_values(self) -> Mapping[str, str]:
+        """Return the labels as the prompt lists them: `A, B or C`."""
+        return {"labels": f"{', '.join(self.labels[:-1])} or {self.labels[-1]}"}
+
+    def completion(self, example: Example) -> str:
+        """Return the label; raises DataError for one that the experiment does not list."""
+        if not example.references or example.references[0] not in self.labels:
+            raise DataError(
+                f"example {example.id!r}: its label {example.references[:1]} is not among task.labels",
+                f"labels: {', '.join(self.labels)}",
+            )
+        return example.references[0]
+
+    def parse(self, text: str) -> str:
+        """Return the label that stands first in what was said, as whole words in any case; else the text itself."""
+        found = [(match.start(), label) for label in self.labels if (match := _whole_words(label).search(text))]
+        return min(found, key=lambda item: (item[0], -len(item[1])))[1] if found else text.strip()
+
+    def supports(self, text: str, example: Example) -> bool:
+        """Return True: a label does not stand in its evidence, so any passage of a gold document may be it."""
+        return True
+
+
+def _whole_words(label: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(label)}(?!\w)", re.IGNORECASE)

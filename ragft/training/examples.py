@@ -1,0 +1,126 @@
+"""Training examples as tokens: what is read, what carries loss, and the order in which they are seen.
+
+A prompt and its completion are tokenised apart and joined, so the tokens of the prompt are exactly those that the model
+is asked with. The completion ends with the end-of-turn token, which carries loss: a model that never learns to stop
+rambles on. Knows nothing of tasks or templates: prompts arrive as text.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ragft.errors import DataError
+
+IGNORED = -100
+"""Label of a position without loss, as torch's cross-entropy knows it."""
+
+WINDOW = 16
+"""Micro-batches among which examples are sorted by length; the batches of a window are then shuffled."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingText:
+    """One training example as text: the whole prompt, and what the model is to say."""
+
+    id: str
+    prompt: str
+    completion: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTokens:
+    """One training example as token ids; the loss falls on exactly `completion`, whose last id ends the turn."""
+
+    id: str
+    prompt: tuple[int, ...]
+    completion: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """Tokens of the prompt and the completion."""
+        return len(self.prompt) + len(self.completion)
+
+
+def tokenized(texts: Sequence[TrainingText], tokenizer: Any, limit: int | None) -> list[TrainingTokens]:  # noqa: ANN401
+    """Return the examples as tokens; raises DataError for one without label tokens or over the model's context.
+
+    Nothing is ever cut: a cut completion would teach the model to stop in the middle.
+    """
+    if not texts:
+        raise DataError("there are no training examples")
+    rows = [_tokens(text, tokenizer) for text in texts]
+    for row in rows:
+        if limit is not None and row.length > limit:
+            raise DataError(
+                f"training example {row.id!r} has {row.length} tokens, and the model reads {limit}",
+                "lower retrieval.top_k or index.chunking.chunk_tokens, or drop the example",
+            )
+    return rows
+
+
+def _tokens(text: TrainingText, tokenizer: Any) -> TrainingTokens:  # noqa: ANN401
+    prompt = tokenizer(text.prompt, add_special_tokens=False)["input_ids"]
+    completion = tokenizer(text.completion, add_special_tokens=False)["input_ids"]
+    if not completion:
+        raise DataError(f"training example {text.id!r} has no label tokens: its answer is empty")
+    return TrainingTokens(text.id, tuple(prompt), (*completion, tokenizer.eos_token_id))
+
+
+def drawn_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed: int) -> list[int]:
+    """Return the indexes of the examples for the whole training, in the order in which they are seen.
+
+    Drawn once from the seed, so a resumed training sees what an uninterrupted one would have seen. Every epoch is a
+    permutation; inside windows of `WINDOW` batches examples of similar length share a batch, which saves padding.
+    """
+    rng = random.Random(seed)
+    order: list[int] = []
+    while len(order) < round(epochs * len(lengths)):
+        epoch = list(range(len(lengths)))
+        rng.shuffle(epoch)
+        order += epoch
+    order = order[: max(1, round(epochs * len(lengths)))]
+    return [index for window in _windows(order, WINDOW * batch_size) for index in _grouped(window, lengths, batch_size, rng)]
+
+
+def _windows(order: list[int], size: int) -> list[list[int]]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def _grouped(window: list[int], lengths: Sequence[int], batch_size: int, rng: random.Random) -> list[int]:
+    """Sort one window by length, cut it into batches, and shuffle the full batches (a short one stays last)."""
+    window = sorted(window, key=lambda index: lengths[index])
+    batches = _windows(window, batch_size)
+    last = batches.pop() if len(batches[-1]) < batch_size else []
+    rng.shuffle(batches)
+    return [index for batch in batches for index in batch] + last
+
+
+class Collator:
+    """Joins examples into a left-padded batch, with labels for the last positions only.
+
+    Left padding puts every completion at the right edge, so the model computes logits for the last
+    `labels.shape[1]` positions and no others. Tensors: `input_ids`, `attention_mask`, `position_ids` of shape
+    (batch, longest example); `labels` of shape (batch, longest completion + 1), whose first column never carries loss.
+    """
+
+    def __init__(self, pad_token_id: int) -> None:
+        self._pad = pad_token_id
+
+    def __call__(self, rows: Sequence[TrainingTokens]) -> dict[str, torch.Tensor]:
+        """Return one batch as tensors."""
+        width = max(row.length for row in rows)
+        kept = max(len(row.completion) for row in rows) + 1
+        mask = torch.tensor([[0] * (width - row.length) + [1] * row.length for row in rows])
+        ids = [[self._pad] * (width - row.length) + [*row.prompt, *row.completion] for row in rows]
+        labels = [[IGNORED] * (kept - len(row.completion)) + list(row.completion) for row in rows]
+        return {
+            "input_ids": torch.tensor(ids),
+            "attention_mask": mask,
+            "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0),
+            "labels": torch.tensor(labels),
+        }

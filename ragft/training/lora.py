@@ -1,0 +1,298 @@
+"""LoRA training through PEFT and transformers' Trainer: loss on completions only, dev loss, checkpoints, resuming.
+
+The adapter is trained on the copy of the base weights that answers later; they are frozen, and PEFT's wrapping is
+taken off again. Knows nothing of prompts, tasks or run folders.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint, set_seed
+
+from ragft import jsonl
+from ragft.config import AdapterConfig
+from ragft.errors import RagftError
+from ragft.models.language_model import LanguageModel
+from ragft.training.examples import IGNORED, Collator, TrainingTokens, drawn_order
+
+FINISHED = "finished.json"
+"""File in the training folder that says that training ended and what it measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where training stands: optimiser steps, the last losses, and tokens read per second (padding not counted)."""
+
+    step: int
+    steps: int
+    loss: float | None
+    dev_loss: float | None
+    tokens_per_second: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """What training measured; `history` is the Trainer's log (step, loss, eval_loss, learning_rate, grad_norm)."""
+
+    steps: int
+    examples_seen: int
+    tokens_seen: int
+    label_tokens: int
+    seconds: float
+    train_loss: float
+    dev_loss: float | None
+    best_step: int
+    history: tuple[dict[str, float], ...]
+
+
+OnProgress = Callable[[Progress], None]
+
+
+def train(
+    language_model: LanguageModel,
+    config: AdapterConfig,
+    train_rows: Sequence[TrainingTokens],
+    dev_rows: Sequence[TrainingTokens],
+    *,
+    folder: Path,
+    target: Path,
+    seed: int,
+    on_progress: OnProgress = lambda _: None,
+) -> TrainingResult:
+    """Train one adapter and save it in `target` in PEFT's own format; returns what training measured.
+
+    Checkpoints go to `folder`; a training that was stopped goes on from the last one. Raises RagftError when the loss
+    is not a number, or when `target_modules` names nothing in the model.
+    """
+    set_seed(seed)
+    model = _wrapped(language_model, config)
+    try:
+        trainer = _trainer(model, language_model, config, train_rows, dev_rows, folder, seed, on_progress)
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=_checkpoint(folder))
+        seconds = time.perf_counter() - started
+        model.save_pretrained(target)
+        return _result(trainer, config, train_rows, seconds)
+    finally:
+        model.unload()
+        language_model.model.eval().requires_grad_(False)
+
+
+def _wrapped(language_model: LanguageModel, config: AdapterConfig) -> Any:  # noqa: ANN401 - a PeftModel
+    peft = config.peft.model_dump()
+    if not isinstance(peft["target_modules"], str):
+        peft["target_modules"] = list(peft["target_modules"])
+    try:
+        return get_peft_model(language_model.model, LoraConfig(task_type="CAUSAL_LM", **peft))
+    except ValueError as error:
+        names = sorted({n.rsplit(".", 1)[-1] for n, m in language_model.model.named_modules() if isinstance(m, torch.nn.Linear)})
+        raise RagftError(f"peft.target_modules: {error}", f"linear modules of the model: {', '.join(names)}") from None
+
+
+def _checkpoint(folder: Path) -> str | None:
+    """Return the last whole checkpoint; one that was being written when the process died has no trainer state."""
+    while folder.is_dir() and (last := get_last_checkpoint(str(folder))) is not None:
+        if (Path(last) / "trainer_state.json").exists():
+            return last
+        shutil.rmtree(last)
+    return None
+
+
+class _Rows(Dataset[TrainingTokens]):
+    def __init__(self, rows: Sequence[TrainingTokens], order: Sequence[int]) -> None:
+        self._rows, self._order = rows, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, position: int) -> TrainingTokens:
+        return self._rows[self._order[position]]
+
+
+def _trainer(
+    model: Any,  # noqa: ANN401
+    language_model: LanguageModel,
+    config: AdapterConfig,
+    train_rows: Sequence[TrainingTokens],
+    dev_rows: Sequence[TrainingTokens],
+    folder: Path,
+    seed: int,
+    on_progress: OnProgress,
+) -> Trainer:
+    settings = config.training
+    order = drawn_order(
+        [row.length for row in train_rows],
+        epochs=settings.num_train_epochs,
+        batch_size=settings.per_device_train_batch_size,
+        seed=seed,
+    )
+    by_length = sorted(range(len(dev_rows)), key=lambda index: dev_rows[index].length)
+    lengths = [train_rows[index].length for index in order]
+    return _CompletionTrainer(
+        model=model,
+        args=_arguments(config, folder, _planned_steps(config, len(order)), bool(dev_rows), seed, language_model),
+        train_dataset=_Rows(train_rows, order),
+        eval_dataset=_Rows(dev_rows, by_length) if dev_rows else None,
+        data_collator=Collator(language_model.tokenizer.pad_token_id),
+        callbacks=[_Watcher(on_progress, lengths, settings)],
+    )
+
+
+def _planned_steps(config: AdapterConfig, examples: int) -> int:
+    """Return the optimiser steps: `max_steps` if it is set, else what the epochs give."""
+    settings = config.training
+    steps = math.ceil(
+        math.ceil(examples / settings.per_device_train_batch_size) / settings.gradient_accumulation_steps
+    )
+    return steps if settings.max_steps < 0 else min(settings.max_steps, steps)
+
+
+def _arguments(
+    config: AdapterConfig, folder: Path, steps: int, has_dev: bool, seed: int, language_model: LanguageModel
+) -> TrainingArguments:
+    """Return the Trainer's arguments; the order of the data is ours, so its own sampler is sequential."""
+    settings = config.training
+    every = max(1, math.ceil(steps / settings.evals_per_run))
+    best = has_dev and settings.load_best_model_at_end
+    return TrainingArguments(
+        output_dir=str(folder),
+        learning_rate=settings.learning_rate,
+        num_train_epochs=1,
+        max_steps=steps,
+        per_device_train_batch_size=settings.per_device_train_batch_size,
+        per_device_eval_batch_size=settings.per_device_train_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation_steps,
+        warmup_steps=settings.warmup_steps,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        weight_decay=settings.weight_decay,
+        max_grad_norm=settings.max_grad_norm,
+        train_sampling_strategy="sequential",
+        eval_strategy="steps" if has_dev else "no",
+        eval_steps=every,
+        save_strategy="steps",
+        save_steps=every,
+        save_total_limit=2,
+        load_best_model_at_end=best,
+        metric_for_best_model="eval_loss" if best else None,
+        greater_is_better=False if best else None,
+        logging_strategy="steps",
+        logging_steps=1,
+        bf16=language_model.dtype == torch.bfloat16,
+        fp16=language_model.dtype == torch.float16 and language_model.device.type == "cuda",
+        use_cpu=language_model.device.type == "cpu",
+        seed=seed,
+        data_seed=seed,
+        report_to="none",
+        disable_tqdm=True,
+        label_names=["labels"],
+        prediction_loss_only=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=language_model.device.type == "cuda",
+    )
+
+
+class _CompletionTrainer(Trainer):
+    """A Trainer whose loss is the mean negative log-likelihood of the completion tokens, in nats."""
+
+    def compute_loss(
+        self,
+        model: Any,  # noqa: ANN401 - the Trainer's signature
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Return the loss of one micro-batch, computing logits at the positions that predict a completion token only."""
+        labels = inputs["labels"]
+        reading = {key: value for key, value in inputs.items() if key != "labels"}
+        outputs = model(**reading, use_cache=False, logits_to_keep=labels.shape[1])
+        logits, targets = outputs.logits[:, :-1].float(), labels[:, 1:]
+        total = torch.nn.functional.cross_entropy(
+            logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="sum"
+        )
+        count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        loss = total / count
+        if not torch.isfinite(loss):
+            raise RagftError(
+                f"the training loss is {loss.item()} at step {self.state.global_step + 1}",
+                "lower training.learning_rate, or set model.dtype: float32",
+            )
+        return (loss, outputs) if return_outputs else loss
+
+
+class _Watcher(TrainerCallback):
+    """Tells `on_progress` after every step and every measurement of the dev loss."""
+
+    def __init__(self, on_progress: OnProgress, lengths: Sequence[int], settings: Any) -> None:  # noqa: ANN401
+        self._on_progress = on_progress
+        self._lengths = lengths
+        self._per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+        self._loss: float | None = None
+        self._dev_loss: float | None = None
+        self._began: tuple[int, float] | None = None
+
+    def on_step_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any  # noqa: ANN401
+    ) -> None:
+        """Remember when and at which step this process began to train."""
+        if self._began is None:
+            self._began = (state.global_step, time.perf_counter())
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,  # noqa: ANN401
+    ) -> None:
+        """Pass on the newest losses."""
+        logs = logs or {}
+        self._loss = logs.get("loss", self._loss)
+        self._dev_loss = logs.get("eval_loss", self._dev_loss)
+        self._on_progress(Progress(state.global_step, state.max_steps, self._loss, self._dev_loss, self._speed(state)))
+
+    def _speed(self, state: TrainerState) -> float | None:
+        if self._began is None or state.global_step <= self._began[0]:
+            return None
+        first, began = self._began
+        read = sum(self._lengths[first * self._per_step : state.global_step * self._per_step])
+        return read / max(1e-9, time.perf_counter() - began)
+
+
+def _result(
+    trainer: Trainer, config: AdapterConfig, rows: Sequence[TrainingTokens], seconds: float
+) -> TrainingResult:
+    state, settings = trainer.state, config.training
+    per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    dataset: Any = trainer.train_dataset
+    seen = [dataset[position] for position in range(min(state.global_step * per_step, len(dataset)))]
+    losses = [row["loss"] for row in state.log_history if "loss" in row]
+    dev = [(row["eval_loss"], int(row["step"])) for row in state.log_history if "eval_loss" in row]
+    kept = min(dev) if dev and settings.load_best_model_at_end else dev[-1] if dev else (None, state.global_step)
+    return TrainingResult(
+        steps=state.global_step,
+        examples_seen=len(seen),
+        tokens_seen=sum(row.length for row in seen),
+        label_tokens=sum(len(row.completion) for row in seen),
+        seconds=seconds,
+        train_loss=sum(losses) / len(losses),
+        dev_loss=kept[0],
+        best_step=kept[1],
+        history=tuple({k: float(v) for k, v in row.items()} for row in state.log_history),
+    )
+
+
+def write_result(folder: Path, result: TrainingResult) -> None:
+    """Write what training measured beside the adapter."""
+    jsonl.write_json(folder / FINISHED, asdict(result))
