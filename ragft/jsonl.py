@@ -26,13 +26,19 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     for number, line in enumerate(_lines(path), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:{number}: not valid JSON: {error.msg} (column {error.colno})") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:{number}: expected an object, found {type(row).__name__}")
-        yield number, row
+        yield number, _row(line, f"{path}:{number}")
+
+
+def _row(line: str, where: str) -> Row:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise DataError(f"{where}: not valid JSON: {error.msg} (column {error.colno})") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise DataError(f"{where}: cannot be read: {error}") from None
+    if not isinstance(row, dict):
+        raise DataError(f"{where}: expected an object, found {type(row).__name__}")
+    return row
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -48,6 +54,8 @@ def _lines(path: Path) -> Iterator[str]:
         raise DataError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder, expected a JSON Lines file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - takes any record, gives any JSON value
@@ -100,11 +108,14 @@ def append_row(path: Path, row: Any) -> None:  # noqa: ANN401
 
 
 def read_journal(path: Path) -> list[Row]:
-    """Return the rows of an append-only file, leaving out (and cutting off) a last line torn by a crash."""
+    """Return the rows of an append-only file, leaving out (and cutting off) a last line torn by a crash.
+
+    Raises DataError as `file:line: what is wrong` for any other line that is not a JSON object.
+    """
     if not path.exists():
         return []
     raw = path.read_bytes()
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):
         os.truncate(path, len(whole))
-    return [json.loads(line) for line in whole.decode("utf-8").splitlines() if line]
+    return [row for _, row in read_rows(path)]

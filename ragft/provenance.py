@@ -72,11 +72,15 @@ def code_fingerprint(*parts: str) -> str:
 
 
 def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return {"commit", "dirty"} of the git checkout that holds `folder`, or None outside one."""
+    """Return {"commit", "dirty"} of the git checkout that holds `folder`, or None outside one.
+
+    `dirty` is None where git could not tell.
+    """
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
+    changes = _git(folder, "status", "--porcelain")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 
 
 def _git(folder: Path, *arguments: str) -> str | None:

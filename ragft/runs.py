@@ -9,7 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import secrets as random_names
-from collections.abc import Collection, Iterable, Sequence
+import shutil
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +26,21 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """Version of the run folder's format; raised when a reader of the old one would misread the new one."""
 
+LOGGERS = ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb")
+"""Loggers whose records stand in log.txt."""
+
 logger = logging.getLogger("ragft")
+
+
+class _RedactingFormatter(logging.Formatter):
+    """Formats a record, its traceback included, and then hides what must not be written."""
+
+    def __init__(self, redacted: Callable[[str], str]) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._redacted = redacted
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redacted(super().format(record))
 
 
 class Run:
@@ -34,8 +49,9 @@ class Run:
     def __init__(self, path: Path, manifest: dict[str, Any], secrets: Collection[str]) -> None:
         self.path = path
         self.manifest = manifest
-        self._secrets = [secret for secret in secrets if secret]
+        self._secrets = sorted(filter(None, secrets), key=len, reverse=True)  # the longest first: one may hold another
         self._log: logging.FileHandler | None = None
+        self._level = logging.NOTSET
 
     @classmethod
     def start(
@@ -79,10 +95,12 @@ class Run:
 
     def __enter__(self) -> Self:
         self._log = logging.FileHandler(self.path / "log.txt", encoding="utf-8")
-        self._log.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        self._log.addFilter(self._redact_record)
-        for name in ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb"):
+        self._log.setFormatter(_RedactingFormatter(self._redacted))
+        for name in LOGGERS:
             logging.getLogger(name).addHandler(self._log)
+        self._level = logger.level
+        if logger.getEffectiveLevel() > logging.INFO:  # the default would keep the stages out of the log
+            logger.setLevel(logging.INFO)
         return self
 
     def __exit__(
@@ -92,7 +110,8 @@ class Run:
             logger.error("the command failed", exc_info=(type(error), error, trace))
         self._finish(error)
         if self._log is not None:
-            for name in ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb"):
+            logger.setLevel(self._level)
+            for name in LOGGERS:
                 logging.getLogger(name).removeHandler(self._log)
             self._log.close()
 
@@ -121,13 +140,21 @@ class Run:
             text = text.replace(secret, "***")
         return text
 
-    def _redact_record(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = self._redacted(record.getMessage()), ()
-        return True
+    def _clean(self, value: Any) -> Any:  # noqa: ANN401 - any record in, any JSON value out
+        """Return a value ready for JSON, without secrets in its texts and keys."""
+        match jsonl.plain(value):
+            case str() as text:
+                return self._redacted(text)
+            case list() as items:
+                return [self._clean(item) for item in items]
+            case dict() as entries:
+                return {self._redacted(key): self._clean(item) for key, item in entries.items()}
+            case other:
+                return other
 
     def note(self, **facts: Any) -> None:  # noqa: ANN401 - facts are JSON values
         """Add facts to the manifest and write it: lists are extended without repeats, dicts updated, others set."""
-        for key, value in facts.items():
+        for key, value in self._clean(facts).items():
             old = self.manifest.get(key)
             if isinstance(old, dict):
                 old.update(value)
@@ -143,7 +170,8 @@ class Run:
 
     def event(self, kind: str, **data: Any) -> None:  # noqa: ANN401
         """Append one event with its time to events.jsonl."""
-        jsonl.append_row(self.path / "events.jsonl", {"at": datetime.now(UTC).isoformat(), "event": kind, **data})
+        row = {"at": datetime.now(UTC).isoformat(), "event": kind, **self._clean(data)}
+        jsonl.append_row(self.path / "events.jsonl", row)
 
     def folder(self, name: str) -> Path:
         """Return a sub-folder of the run, made if it is missing."""
@@ -197,7 +225,7 @@ def _new_folder(runs_dir: Path, stem: str) -> Path:
     path = runs_dir / f"{stem}-{random_names.token_hex(4)}"
     try:
         path.mkdir(parents=True)
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except OSError as error:
         raise RagftError(
             f"cannot make the run folder {path}: {error.strerror}", "choose another place with --runs-dir"
         ) from None
@@ -205,7 +233,8 @@ def _new_folder(runs_dir: Path, stem: str) -> Path:
 
 
 def _link_or_copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)  # never written through: it may be another workspace file by a hard link
     try:
         os.link(source, target)
     except OSError:
-        target.write_bytes(source.read_bytes())
+        shutil.copyfile(source, target)

@@ -7,6 +7,7 @@ never by name. One command writes at a time; the operating system frees the lock
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -53,6 +54,10 @@ class Workspace:
         """Journal of what one model with one adapter answered under one set of decoding settings."""
         return self.root / "answers" / f"{fingerprint[:32]}.jsonl"
 
+    def rankings_path(self, fingerprint: str) -> Path:
+        """Journal of what one index ranked for which input."""
+        return self.root / "rankings" / f"{fingerprint[:32]}.jsonl"
+
     @property
     def hashes_path(self) -> Path:
         """Hashes of large files by path, size and modification time."""
@@ -61,12 +66,14 @@ class Workspace:
     def prepare(self) -> Workspace:
         """Make the folders that are missing; raises RagftError where this user may not write."""
         try:
-            for name in ("models", "adapters", "training", "answers", "indexes"):
+            for name in ("models", "adapters", "training", "answers", "indexes", "rankings"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             ignore = self.root / ".gitignore"
             if not ignore.exists():
                 jsonl.write_text(ignore, "*\n")
-        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            if not os.access(self.root, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        except OSError as error:
             raise RagftError(
                 f"cannot write the workspace {self.root}: {error.strerror}", "choose another place with --workspace"
             ) from None
@@ -104,6 +111,10 @@ class Workspace:
         except (OSError, ValueError):
             return "another command"
         return f"`{holder['command']}` (process {holder['pid']})"
+
+    def discard(self, folder: Path) -> None:
+        """Remove a folder of the workspace that nothing needs any more."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     @contextmanager
     def building(self, target: Path) -> Iterator[Path]:

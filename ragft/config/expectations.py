@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from ragft.config.faults import Location, dotted
@@ -15,7 +16,7 @@ class Expectations:
     """The derived schema of an experiment file, walked by location. Shorthands and variants are its branches."""
 
     def __init__(self) -> None:
-        self.root: Node = Experiment.model_json_schema()
+        self.root = _derived_schema()
 
     def branches(self, node: Node, value: object = None) -> list[Node]:
         """Return the variants that a node allows, without null; only those of the `kind` that the value names."""
@@ -61,6 +62,11 @@ class Expectations:
             for key, inner in (entries if entry is None else {"<name>": entry}).items():
                 yield (*location, key)
                 yield from self._below(inner, (*location, key))
+
+
+@cache
+def _derived_schema() -> Node:
+    return Experiment.model_json_schema()
 
 
 def _entry(branch: Node) -> Node | None:

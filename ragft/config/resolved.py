@@ -29,7 +29,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    is_plain = plain_tag(text) == _STR_TAG and not text.startswith("${")
+    # The line breaks of YAML 1.1 (U+0085, U+2028, U+2029) survive only where they are escaped, in double quotes.
+    is_plain = plain_tag(text) == _STR_TAG and not text.startswith("${") and text.isprintable()
     return dumper.represent_scalar(_STR_TAG, text, None if is_plain else '"')
 
 

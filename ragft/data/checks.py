@@ -51,8 +51,11 @@ def _check_gold(documents: Iterable[Document], examples: Iterable[Example]) -> N
 
 
 def normalised(text: str) -> str:
-    """Return text in lower case without punctuation and with single spaces, for finding repeats."""
-    return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split())
+    """Return text in lower case without punctuation and with single spaces, for finding repeats.
+
+    A text of nothing but punctuation or symbols stays as it is, else all such texts would be one.
+    """
+    return " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split()) or text.strip()
 
 
 def _leakage(splits: Splits, allowed: bool) -> list[DataFinding]:
@@ -81,10 +84,9 @@ def _missing_gold(documents: Sequence[Document], examples: Iterable[Example]) ->
 
 def _repeats(examples: Iterable[Example]) -> list[DataFinding]:
     first: dict[str, str] = {}
-    repeated = []
-    for example in examples:
-        if first.setdefault(normalised(example.input), example.id) != example.id:
-            repeated.append(example.id)
+    repeated = [
+        example.id for example in examples if first.setdefault(normalised(example.input), example.id) != example.id
+    ]
     if not repeated:
         return []
     return [DataFinding("repeats", f"{len(repeated)} eval inputs stand more than once", tuple(repeated))]

@@ -21,7 +21,8 @@ class Chunker:
     def __init__(self, tokenizer: Tokenizer, config: ChunkingConfig, max_tokens: int | None) -> None:
         if max_tokens is not None and config.chunk_tokens > max_tokens:
             raise DataError(
-                f"index.chunking.chunk_tokens is {config.chunk_tokens}, and the embedder reads only {max_tokens} tokens",
+                f"index.chunking.chunk_tokens is {config.chunk_tokens}, "
+                f"and the embedder reads only {max_tokens} tokens",
                 "the rest of each passage would silently not be embedded; lower chunk_tokens",
             )
         self._tokenizer = Tokenizer.from_str(tokenizer.to_str())
@@ -34,20 +35,43 @@ class Chunker:
         return [passage for document in documents for passage in self._cut(document)]
 
     def _cut(self, document: Document) -> Iterator[Passage]:
-        for offset, chunk in self._splitter(document).chunk_indices(document.text):
+        for offset, chunk in self._chunks(document, self._room(document)):
             end = offset + len(chunk)
             yield Passage(f"{document.id}#{offset}-{end}", document.id, document.title, chunk, offset, end)
 
-    def _splitter(self, document: Document) -> TextSplitter:
-        """Return a splitter with the room that the document's title leaves."""
-        room = self._config.chunk_tokens - self._count(embedded_text(document.title, ""))
+    def _room(self, document: Document) -> int:
+        """Return the tokens that the document's title and the special tokens leave for its text."""
+        room = self._config.chunk_tokens - self._longest([embedded_text(document.title, "")])
         if room < self._config.chunk_tokens // 4:
-            raise DataError(f"document {document.id!r}: its title leaves {room} of {self._config.chunk_tokens} tokens")
-        overlap = min(self._config.overlap_tokens, room - 1)
-        return TextSplitter.from_huggingface_tokenizer(self._tokenizer, room, overlap)
+            raise DataError(
+                f"document {document.id!r}: its title leaves {room} of {self._config.chunk_tokens} tokens",
+                "shorten the title, or raise index.chunking.chunk_tokens",
+            )
+        return room
 
-    def _count(self, text: str) -> int:
-        return len(self._tokenizer.encode(text).ids)
+    def _chunks(self, document: Document, room: int) -> list[tuple[int, str]]:
+        """Return (offset, text) of each chunk.
+
+        The splitter counts a chunk alone and without special tokens. Some tokenizers make more tokens of a text that
+        follows a title than of the two apart, so what is embedded is counted, and cut smaller where it is too long.
+        """
+        while room > 0:
+            overlap = min(self._config.overlap_tokens, room - 1)
+            splitter = TextSplitter.from_huggingface_tokenizer(self._tokenizer, room, overlap)
+            chunks: list[tuple[int, str]] = splitter.chunk_indices(document.text)
+            excess = self._longest(embedded_text(document.title, chunk) for _, chunk in chunks)
+            excess -= self._config.chunk_tokens
+            if excess <= 0:
+                return chunks
+            room -= excess
+        raise DataError(
+            f"document {document.id!r}: cannot be cut into chunks of {self._config.chunk_tokens} tokens",
+            "raise index.chunking.chunk_tokens",
+        )
+
+    def _longest(self, texts: Iterable[str]) -> int:
+        """Return the most tokens that the embedder reads of any of these texts, special ones included."""
+        return max((len(encoded.ids) for encoded in self._tokenizer.encode_batch(list(texts))), default=0)
 
 
 def embedded_text(title: str, text: str) -> str:
@@ -55,7 +79,9 @@ def embedded_text(title: str, text: str) -> str:
     return f"{title}\n{text}" if title else text
 
 
-def gold_passages(passages: Iterable[Passage], gold_ids: Iterable[str], contains: Callable[[str], bool]) -> list[Passage]:
+def gold_passages(
+    passages: Iterable[Passage], gold_ids: Iterable[str], contains: Callable[[str], bool]
+) -> list[Passage]:
     """Return the passages of the gold documents, those that hold an answer first, in document order otherwise."""
     wanted = set(gold_ids)
     gold = [passage for passage in passages if passage.document_id in wanted]

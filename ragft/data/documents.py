@@ -14,6 +14,9 @@ from ragft.records import Document
 TEXT_SUFFIXES = (".txt", ".md", ".markdown")
 SUFFIXES = (*TEXT_SUFFIXES, ".jsonl")
 
+_HEADING = re.compile(r"\s*#[ \t]+(.*?\S)(?:[ \t]+#+)?[ \t]*(?:\n|\Z)")
+"""A first heading of level 1 with its text, less the `#` signs that may close it (`# C#` is about C#)."""
+
 
 def load_documents(sources: Sequence[FilesSource], fields: FieldNames) -> list[Document]:
     """Return every document of every source, sorted by id.
@@ -39,8 +42,11 @@ def source_files(sources: Iterable[FilesSource]) -> list[Path]:
 def _files(source: FilesSource) -> list[Path]:
     path = source.path
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder", "data.documents names it; paths start at the experiment file")
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+        raise DataError(
+            f"{path}: no such file or folder", "data.documents names it; paths start at the experiment file"
+        )
+    named = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    files = [path] if path.is_file() else sorted(file for file in named if not file.is_dir())
     if not files:
         raise DataError(f"{path}: no documents in this folder (looked for {', '.join(SUFFIXES)})")
     if path.is_file() and path.suffix.lower() not in SUFFIXES:
@@ -83,9 +89,11 @@ def _read_text(file: Path, name: str) -> Document:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file}: not UTF-8 text (byte {error.start})", "save the file as UTF-8") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read: {error.strerror}") from None
     if not text.strip():
         raise DataError(f"{file}: the file is empty")
-    heading = re.match(r"\s*#\s+(.+?)\s*#*\s*\n", text) if file.suffix.lower() != ".txt" else None
+    heading = _HEADING.match(text) if file.suffix.lower() != ".txt" else None
     if heading is None:
         return Document(name, name.rsplit("/", 1)[-1].replace("-", " ").replace("_", " "), text)
     body = text[heading.end() :].strip()

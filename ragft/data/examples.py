@@ -86,8 +86,8 @@ def _example(row: jsonl.Row, fields: FieldNames, where: str) -> Example:
 
 
 def _texts(value: Any, field: str, where: str) -> tuple[str, ...]:  # noqa: ANN401 - whatever the row holds
-    """Return a list of strings, or one string as a list of one."""
-    items = [value] if isinstance(value, str) else value or []
+    """Return a list of strings, or one string as a list of one; nothing (null, or no field) is an empty list."""
+    items = [] if value is None else [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
         raise DataError(f"{where}: {field!r} must be a list of strings")
     return tuple(item for item in items if item.strip())
@@ -97,9 +97,7 @@ def _optional(value: Any) -> str | None:  # noqa: ANN401
     return None if value is None else str(value)
 
 
-def _hold_out(
-    train: tuple[Example, ...], share: float, seed: int
-) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
+def _hold_out(train: tuple[Example, ...], share: float, seed: int) -> tuple[tuple[Example, ...], tuple[Example, ...]]:
     """Return (train, dev): whole groups move, so that no fact is trained in one phrasing and watched in another."""
     groups = sorted({_group(example) for example in train})
     random.Random(seed).shuffle(groups)

@@ -115,6 +115,24 @@ def compare_arms(
     )
 
 
+def estimate_metric(
+    scores: Sequence[Score],
+    *,
+    arm: str,
+    metric: str,
+    clusters: Mapping[str, str],
+    resamples: int,
+    level: float,
+    seed: int,
+) -> Estimate:
+    """Return the mean of one metric of one arm with its interval, as `compare_arms` gives it.
+
+    For scores that are not compared between arms, such as those of a retriever.
+    """
+    table = _Table.of(scores, clusters, [arm], [metric])
+    return _estimate(table, arm, metric, _Settings(resamples, level, seed, "percentile"))
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     """How every interval and test of one comparison is made."""

@@ -47,7 +47,8 @@ class Journal:
         self._known: dict[str, Generation] = {}
         for row in jsonl.read_journal(path):
             for item in row["batch"]:
-                self._known[item.pop("prompt_sha256")] = Generation(**item)
+                key = item.pop("prompt_sha256")
+                self._known[key] = Generation(**item)
 
     def get(self, prompt: str) -> Generation | None:
         """Return what was answered to this prompt, or None."""

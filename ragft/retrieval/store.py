@@ -37,19 +37,32 @@ class PassageStore:
 
     def __init__(self, folder: Path, name: str, embedder_fingerprint: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
-        self._collection = client.get_or_create_collection(
-            f"ragft-{name[:32]}",
-            embedding_function=None,
-            metadata={"embedder": embedder_fingerprint},
-            configuration={"hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200}},
-        )
+        self._client = chromadb.PersistentClient(str(folder), Settings(anonymized_telemetry=False))
+        self._name = f"ragft-{name[:32]}"
+        self._embedder = embedder_fingerprint
+        self._collection = self._open()
         found = (self._collection.metadata or {}).get("embedder")
         if found != embedder_fingerprint:
             raise RagftError(f"the index {name} was made by another embedder ({found})", "run: ragft index FILE --rebuild")
 
+    def _open(self) -> chromadb.Collection:
+        return self._client.get_or_create_collection(
+            self._name,
+            embedding_function=None,
+            metadata={"embedder": self._embedder},
+            configuration={"hnsw": {"space": "cosine", "ef_construction": 200, "ef_search": 200}},
+        )
+
+    def clear(self) -> None:
+        """Drop every passage of the collection."""
+        self._client.delete_collection(self._name)
+        self._collection = self._open()
+
     def sync(
-        self, passages: Sequence[Passage], embed: Callable[[Sequence[str]], Vectors]
+        self,
+        passages: Sequence[Passage],
+        embed: Callable[[Sequence[str]], Vectors],
+        on_unchanged: Callable[[int], None] = lambda _: None,
     ) -> SyncReport:
         """Make the collection hold exactly these passages; only new or changed text is embedded.
 
@@ -61,6 +74,7 @@ class PassageStore:
         for start in range(0, len(stale), PAGE):
             self._collection.delete(ids=stale[start : start + PAGE])
         kept = stored.keys() - set(stale)
+        on_unchanged(len(kept))
         new = [passage for passage in passages if passage.id not in kept]
         for start in range(0, len(new), PAGE):
             self._add(new[start : start + PAGE], embed)

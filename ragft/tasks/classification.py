@@ -35,9 +35,13 @@ class Classification:
         return example.references[0]
 
     def parse(self, text: str) -> str:
-        """Return the label that stands first in what was said, as whole words in any case; else the text itself."""
-        found = [(match.start(), label) for label in self.labels if (match := _whole_words(label).search(text))]
-        return min(found, key=lambda item: (item[0], -len(item[1])))[1] if found else text.strip()
+        """Return the label that stands first in what was said, as whole words in any case; else the text itself.
+
+        Where several begin there, it is the longest, and of those that differ only in case the one spelled so.
+        """
+        matches = [(match, label) for label in self.labels if (match := _whole_words(label).search(text))]
+        ranked = sorted((match.start(), -len(label), match.group() != label, label) for match, label in matches)
+        return ranked[0][-1] if ranked else text.strip()
 
     def supports(self, text: str, example: Example) -> bool:
         """Return True: a label does not stand in its evidence, so any passage of a gold document may be it."""

@@ -10,7 +10,9 @@ from ragft.evaluation.answers import contains
 from ragft.prompts import ABSTENTION
 from ragft.records import Example
 
-_LEAD_IN = re.compile(r"^\s*((the\s+)?answer(\s+to\s+(the|this)\s+question)?(\s+is\s*:?|\s*:)|a\s*:)\s*", re.IGNORECASE)
+_LEAD_IN = re.compile(
+    r"^\s*((the\s+)?answer(\s+to\s+(the|this)\s+question)?(\s+is\b\s*:?|\s*:)|a\s*:)\s*", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +35,9 @@ class Qa:
 
     def parse(self, text: str) -> str:
         """Return the first line of what was said, without a lead-in such as "The answer is:" and citation marks."""
-        first = next((line for line in text.splitlines() if line.strip()), "")
-        return re.sub(r"\s*\[\d+\]", "", _LEAD_IN.sub("", first)).strip()
+        first = next((line for line in _LEAD_IN.sub("", text).splitlines() if line.strip()), "")
+        return re.sub(r"\s*\[\d+\]", "", first).strip()
 
     def supports(self, text: str, example: Example) -> bool:
-        """Return whether a reference stands in the passage, as whole tokens."""
-        return contains(text, example.references) == 1.0
+        """Return whether a reference stands in the passage, as whole tokens; nothing supports an unanswerable one."""
+        return bool(example.references) and contains(text, example.references) == 1.0

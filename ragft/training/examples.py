@@ -79,12 +79,15 @@ def drawn_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed:
     """
     rng = random.Random(seed)
     order: list[int] = []
-    while len(order) < round(epochs * len(lengths)):
+    n_seen = max(1, round(epochs * len(lengths)))
+    while lengths and len(order) < n_seen:
         epoch = list(range(len(lengths)))
         rng.shuffle(epoch)
         order += epoch
-    order = order[: max(1, round(epochs * len(lengths)))]
-    return [index for window in _windows(order, WINDOW * batch_size) for index in _grouped(window, lengths, batch_size, rng)]
+    order = order[:n_seen]
+    return [
+        index for window in _windows(order, WINDOW * batch_size) for index in _grouped(window, lengths, batch_size, rng)
+    ]
 
 
 def _windows(order: list[int], size: int) -> list[list[int]]:

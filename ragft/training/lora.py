@@ -10,25 +10,20 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint, set_seed
 
-from ragft import jsonl
 from ragft.config import AdapterConfig
 from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel
 from ragft.training.examples import IGNORED, Collator, TrainingTokens, drawn_order
-
-FINISHED = "finished.json"
-"""File in the training folder that says that training ended and what it measured."""
-
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -139,7 +134,7 @@ def _trainer(
     )
     by_length = sorted(range(len(dev_rows)), key=lambda index: dev_rows[index].length)
     lengths = [train_rows[index].length for index in order]
-    return _CompletionTrainer(
+    trainer = _CompletionTrainer(
         model=model,
         args=_arguments(config, folder, _planned_steps(config, len(order)), bool(dev_rows), seed, language_model),
         train_dataset=_Rows(train_rows, order),
@@ -147,6 +142,8 @@ def _trainer(
         data_collator=Collator(language_model.tokenizer.pad_token_id),
         callbacks=[_Watcher(on_progress, lengths, settings)],
     )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def _planned_steps(config: AdapterConfig, examples: int) -> int:
@@ -291,8 +288,3 @@ def _result(
         best_step=kept[1],
         history=tuple({k: float(v) for k, v in row.items()} for row in state.log_history),
     )
-
-
-def write_result(folder: Path, result: TrainingResult) -> None:
-    """Write what training measured beside the adapter."""
-    jsonl.write_json(folder / FINISHED, asdict(result))

@@ -1,0 +1,214 @@
+"""Arms as they are asked: each is a row of data, its prompts, and the answers to them."""
+
+from __future__ import annotations
+
+import random
+import re
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ragft import provenance
+from ragft.arms.adapters import Adapters
+from ragft.arms.bench import Bench
+from ragft.arms.knowledge import Knowledge, drawn
+from ragft.config import ArmConfig
+from ragft.generation.generator import Generation, Journal, ask
+from ragft.prompts import Shot, render
+from ragft.records import Answer, ContextKind, Example, Passage
+
+CODE = ("generation", "models/language_model.py")
+"""The parts of ragft that an answer to a given prompt depends on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A system under comparison, as the experiment file defines it."""
+
+    name: str
+    adapter: str | None
+    retrieval: ContextKind
+    shots: int
+    prompt: str
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the arm only shows a bound: gold or random passages are not to be had in production."""
+        return self.retrieval in ("oracle", "random")
+
+    @property
+    def complexity(self) -> int:
+        """How many things must be built and kept beside the model: an adapter, an index."""
+        return int(self.adapter is not None) + int(self.retrieval != "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One prompt of one arm."""
+
+    example: Example
+    prompt: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """How long one question took when it was asked alone, in seconds, with the share that retrieval took."""
+
+    example_id: str
+    seconds: float
+    retrieval_seconds: float
+
+
+class Asking:
+    """Asks the arms of one experiment: by batch for the scores, one at a time for what a user waits for."""
+
+    def __init__(self, bench: Bench, knowledge: Knowledge | None, adapters: Adapters) -> None:
+        self._bench = bench
+        self._knowledge = knowledge
+        self._adapters = adapters
+        self.asked = 0
+        """Questions that a model was really asked, by this object."""
+
+    def arm(self, name: str) -> Arm:
+        """Return one arm of the experiment; the prompt is the arm's, else its adapter's, else the task's."""
+        config: ArmConfig = self._bench.experiment.compare.arms[name]
+        trained = self._bench.experiment.adapters[config.adapter].prompt if config.adapter else None
+        prompt = self._bench.template(config.prompt or trained).name
+        return Arm(name, config.adapter, config.retrieval, config.shots, prompt)
+
+    def questions(self, arm: Arm, examples: Sequence[Example]) -> list[Question]:
+        """Return the prompts of one arm."""
+        contexts = self._knowledge.context(arm.retrieval, examples) if self._knowledge else [()] * len(examples)
+        form, shots = self._bench.template(arm.prompt), self._shots(arm.shots)
+        return [
+            Question(
+                example,
+                render(
+                    self._bench.tokenizer,
+                    form,
+                    example.input,
+                    passages=passages,
+                    shots=shots,
+                    values=self._bench.task.prompt_values,
+                ),
+                passages,
+            )
+            for example, passages in zip(examples, contexts, strict=True)
+        ]
+
+    def _shots(self, count: int) -> list[Shot]:
+        """Return the same training examples for every question, drawn by the seed."""
+        train = self._bench.splits.train
+        chosen = random.Random(self._bench.experiment.seed).sample(train, min(count, len(train)))
+        return [Shot(example.input, self._bench.task.completion(example)) for example in chosen]
+
+    def answers(self, arm: Arm, questions: Sequence[Question]) -> list[Answer]:
+        """Return the arm's answer to every question; only what the journal lacks is asked."""
+        journal = Journal(self._journal_path(arm))
+        prompts = [question.prompt for question in questions]
+        if any(journal.get(prompt) is None for prompt in prompts):
+            generations = self._ask(arm, prompts, journal)
+        else:
+            generations = [found for prompt in prompts if (found := journal.get(prompt)) is not None]
+        seconds = self._retrieval_seconds(arm, questions)
+        return [
+            self._answer(arm, question, generation, waited)
+            for question, generation, waited in zip(questions, generations, seconds, strict=True)
+        ]
+
+    def missing(self, arm: Arm, questions: Sequence[Question]) -> list[Question]:
+        """Return the questions that the arm has not answered yet."""
+        journal = Journal(self._journal_path(arm))
+        return [question for question in questions if journal.get(question.prompt) is None]
+
+    def _ask(self, arm: Arm, prompts: Sequence[str], journal: Journal) -> list[Generation]:
+        generator, size = self._bench.generator, self._bench.experiment.generation.batch_size
+        self.asked += len({prompt for prompt in prompts if journal.get(prompt) is None})
+        total = len(set(prompts))
+        with (
+            generator.adapter(self._adapter_folder(arm)),
+            self._bench.listener.work(f"Asking {arm.name}", total, "questions") as work,
+        ):
+            return ask(generator, prompts, journal, batch_size=size, on_batch=work.advance)
+
+    def alone(self, arm: Arm, questions: Sequence[Question]) -> list[Alone]:
+        """Return how long `compare.latency_questions` of the questions took, each asked alone; measured once."""
+        count = self._bench.experiment.compare.latency_questions
+        seed = self._bench.experiment.seed
+        chosen = sorted(questions, key=lambda question: drawn(seed, question.example.id))[:count]
+        journal = Journal(self._journal_path(arm, alone=True))
+        if any(journal.get(question.prompt) is None for question in chosen):
+            self._time_alone(arm, chosen, journal)
+        retrieval = self._retrieval_seconds(arm, chosen)
+        found = [(question, journal.get(question.prompt)) for question in chosen]
+        return [
+            Alone(question.example.id, timed.seconds + waited, waited)
+            for (question, timed), waited in zip(found, retrieval, strict=True)
+            if timed is not None
+        ]
+
+    def _time_alone(self, arm: Arm, questions: Sequence[Question], journal: Journal) -> None:
+        generator = self._bench.generator
+        with (
+            generator.adapter(self._adapter_folder(arm)),
+            self._bench.listener.work(f"Timing {arm.name}", len(questions), "questions") as work,
+        ):
+            generator.generate([questions[0].prompt])
+            for question in questions:
+                if journal.get(question.prompt) is None:
+                    journal.add([question.prompt], generator.generate([question.prompt]))
+                work.advance()
+
+    def _retrieval_seconds(self, arm: Arm, questions: Sequence[Question]) -> list[float]:
+        """Return what finding the passages of each question took; controls do not search."""
+        if arm.retrieval != "index" or self._knowledge is None:
+            return [0.0] * len(questions)
+        return [ranking.seconds for ranking in self._knowledge.rankings([question.example for question in questions])]
+
+    def fingerprint(self, arm: Arm) -> str:
+        """Return the fingerprint of who answers and how: model, adapter, decoding, code and libraries."""
+        return self._print(arm, alone=False)
+
+    def _print(self, arm: Arm, *, alone: bool) -> str:
+        identity: dict[str, Any] = {
+            "model": self._bench.model_identity,
+            "adapter": self._adapters.fingerprint(arm.adapter) if arm.adapter else None,
+            "generation": self._bench.experiment.generation.model_dump(),
+            "code": provenance.code_fingerprint(*CODE),
+            "alone": alone,
+        }
+        return provenance.fingerprint(identity)
+
+    def _journal_path(self, arm: Arm, *, alone: bool = False) -> Path:
+        return self._bench.workspace.answers_path(self._print(arm, alone=alone))
+
+    def _adapter_folder(self, arm: Arm) -> Path | None:
+        return self._adapters.folder(arm.adapter) if arm.adapter else None
+
+    def _answer(self, arm: Arm, question: Question, generation: Generation, waited: float) -> Answer:
+        return Answer(
+            arm=arm.name,
+            example_id=question.example.id,
+            text=self._bench.task.parse(generation.text),
+            prompt_tokens=generation.prompt_tokens,
+            output_tokens=generation.output_tokens,
+            seconds=generation.seconds,
+            finish_reason=generation.finish_reason,
+            passage_ids=tuple(passage.id for passage in question.passages),
+            citations=cited(generation.text, question.passages),
+            retrieval_seconds=waited,
+        )
+
+
+def cited(text: str, passages: Sequence[Passage]) -> tuple[str, ...]:
+    """Return the ids of the passages that an answer cites as [n], in the order of first mention; others are dropped."""
+    numbers = dict.fromkeys(int(number) for number in re.findall(r"\[(\d{1,3})\]", text))
+    return tuple(passages[number - 1].id for number in numbers if 1 <= number <= len(passages))
+
+
+def median_seconds(alone: Sequence[Alone]) -> float | None:
+    """Return the median time of a question asked alone, retrieval included; None where none was timed."""
+    return statistics.median(item.seconds for item in alone) if alone else None

@@ -1,0 +1,188 @@
+"""The knowledge base of an experiment: its index, kept in step, and the passages that each arm lays in its prompts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import assert_never
+
+from ragft import jsonl, provenance
+from ragft.arms.bench import Bench
+from ragft.data.chunking import gold_passages
+from ragft.errors import RagftError
+from ragft.records import ContextKind, Example, Passage, RankedPassage, Ranking
+from ragft.retrieval.retriever import DenseRetriever
+from ragft.retrieval.store import PassageStore, SyncReport, passages_fingerprint
+
+DEPTH = 10
+"""Passages ranked for each question at least, so that recall@10 and nDCG@10 can be measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexState:
+    """What the index holds and what bringing it in step changed; `report` is None where nothing had to be opened."""
+
+    fingerprint: str
+    documents: int
+    passages: int
+    report: SyncReport | None
+
+
+class Knowledge:
+    """The passages of an experiment, and how they are found."""
+
+    def __init__(self, bench: Bench, *, planning: bool = False) -> None:
+        """Keep the bench; while `planning`, drawn passages stand in for retrieved ones where no index is built yet."""
+        self._bench = bench
+        self._planning = planning
+        self._by_id = {passage.id: passage for passage in bench.passages}
+        self._rankings: dict[str, Ranking] = {}
+
+    @cached_property
+    def collection(self) -> str:
+        """Name of the collection: the embedder, the chunking, and which sources it is kept in step with."""
+        index = self._bench.experiment.index
+        return provenance.fingerprint(
+            {
+                "embedder": self._bench.embedder_folder.fingerprint,
+                "embedder_dtype": index.embedder.dtype,
+                "chunking": index.chunking.model_dump(),
+                "sources": [str(source.path) for source in self._bench.experiment.data.documents],
+                "code": provenance.code_fingerprint("retrieval", "data/chunking.py"),
+            }
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Fingerprint of the index: the collection and every passage with its text."""
+        return passages_fingerprint(self.collection, self._bench.passages)
+
+    def is_current(self) -> bool:
+        """Return whether the store holds exactly these passages, going by what the last sync wrote down."""
+        record = self._bench.workspace.index_dir / f"{self.collection[:32]}.json"
+        if not record.exists() or not (self._bench.workspace.chroma_dir / "chroma.sqlite3").exists():
+            return False
+        return any(row["fingerprint"] == self.fingerprint for _, row in jsonl.read_rows(record))
+
+    def sync(self, *, rebuild: bool = False) -> IndexState:
+        """Bring the index in step with the documents; embeds only what is new or changed."""
+        if not rebuild and self.is_current():
+            return self._state(None)
+        record = self._bench.workspace.index_dir / f"{self.collection[:32]}.json"
+        record.unlink(missing_ok=True)
+        if rebuild:
+            self._store.clear()
+        total = len(self._bench.passages)
+        with self._bench.listener.work("Indexing passages", total, "passages") as work:
+            report = self._store.sync(
+                self._bench.passages,
+                lambda texts: self._bench.embedder.documents(texts, on_batch=work.advance),
+                on_unchanged=work.advance,
+            )
+        jsonl.write_rows(record, [{"fingerprint": self.fingerprint, "passages": total}])
+        return self._state(report)
+
+    def _state(self, report: SyncReport | None) -> IndexState:
+        return IndexState(self.fingerprint, len(self._bench.documents), len(self._bench.passages), report)
+
+    @cached_property
+    def _store(self) -> PassageStore:
+        folder = self._bench.workspace.chroma_dir
+        return PassageStore(folder, self.collection, self._bench.embedder_folder.fingerprint)
+
+    @cached_property
+    def retriever(self) -> DenseRetriever:
+        """The retriever that the experiment names, over an index that is in step."""
+        if not self.is_current():
+            raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
+        return DenseRetriever(self._bench.embedder, self._store)
+
+    def rankings(self, examples: Sequence[Example]) -> list[Ranking]:
+        """Return the ranked passages of each example's input, asked of the store once per index and input."""
+        if self._planning and not self.is_current():
+            return [self._stand_in(example) for example in examples]
+        journal = self._bench.workspace.rankings_path(self.fingerprint)
+        if not self._rankings:
+            self._rankings = {row["input_sha256"]: self._read(row) for row in jsonl.read_journal(journal)}
+        missing = [e for e in examples if provenance.sha256_text(e.input) not in self._rankings]
+        if missing:
+            self._rank(missing)
+        return [self._ranking(example) for example in examples]
+
+    def _stand_in(self, example: Example) -> Ranking:
+        drawn_passages = self._random(example, max(DEPTH, 2 * self._bench.experiment.retrieval.top_k))
+        return Ranking(example.id, tuple(RankedPassage(passage, 0.0) for passage in drawn_passages), 0.0)
+
+    def _ranking(self, example: Example) -> Ranking:
+        known = self._rankings[provenance.sha256_text(example.input)]
+        return Ranking(example.id, known.passages, known.seconds)
+
+    def _rank(self, examples: Sequence[Example]) -> None:
+        journal = self._bench.workspace.rankings_path(self.fingerprint)
+        depth = max(DEPTH, 2 * self._bench.experiment.retrieval.top_k)
+        with self._bench.listener.work("Retrieving", len(examples), "questions") as work:
+            for start in range(0, len(examples), 64):
+                page = examples[start : start + 64]
+                found, seconds = self.retriever.search([example.input for example in page], depth)
+                for example, ranked in zip(page, found, strict=True):
+                    key = provenance.sha256_text(example.input)
+                    self._rankings[key] = Ranking(example.id, tuple(ranked), seconds)
+                    scores = [[item.passage.id, item.score] for item in ranked]
+                    jsonl.append_row(journal, {"input_sha256": key, "seconds": seconds, "ranked": scores})
+                work.advance(len(page))
+
+    def _read(self, row: jsonl.Row) -> Ranking:
+        ranked = tuple(RankedPassage(self._by_id[id_], float(score)) for id_, score in row["ranked"])
+        return Ranking("", ranked, float(row["seconds"]))
+
+    def context(self, kind: ContextKind, examples: Sequence[Example]) -> list[tuple[Passage, ...]]:
+        """Return the passages that an arm lays before each example, `retrieval.top_k` of them at most."""
+        top_k = self._bench.experiment.retrieval.top_k
+        match kind:
+            case "none":
+                return [() for _ in examples]
+            case "index":
+                ranked = self.rankings(examples)
+                return [tuple(item.passage for item in ranking.passages[:top_k]) for ranking in ranked]
+            case "oracle":
+                return [self._oracle(example, top_k) for example in examples]
+            case "random":
+                return [self._random(example, top_k) for example in examples]
+            case _:
+                assert_never(kind)
+
+    def _oracle(self, example: Example, top_k: int) -> tuple[Passage, ...]:
+        """Return the gold passages; for an example without any, what the index ranks, as perfect retrieval would."""
+        gold = self.gold(example)
+        return tuple(gold[:top_k]) if gold else self.context("index", [example])[0]
+
+    def gold(self, example: Example) -> list[Passage]:
+        """Return the passages of the gold documents, those in which an answer stands first."""
+        task = self._bench.task
+        gold = [p for id_ in example.gold_document_ids for p in self._by_document.get(id_, ())]
+        return gold_passages(gold, example.gold_document_ids, lambda text: task.supports(text, example))
+
+    @cached_property
+    def _by_document(self) -> dict[str, list[Passage]]:
+        found: dict[str, list[Passage]] = {}
+        for passage in self._bench.passages:
+            found.setdefault(passage.document_id, []).append(passage)
+        return found
+
+    def _random(self, example: Example, count: int) -> tuple[Passage, ...]:
+        """Return passages of documents that are not gold, drawn by a hash: an edited document moves only its own."""
+        seed, gold = self._bench.experiment.seed, set(example.gold_document_ids)
+        others = (passage for passage in self._bench.passages if passage.document_id not in gold)
+        return tuple(sorted(others, key=lambda passage: drawn(seed, example.id, passage.id))[:count])
+
+
+def drawn(seed: int, *parts: str) -> str:
+    """Return a key for drawing by sorting: random in its parts, the same for the same seed on every machine."""
+    return hashlib.sha256("\0".join((str(seed), *parts)).encode()).hexdigest()
+
+
+def passages_in(contexts: Iterable[Sequence[Passage]]) -> list[Passage]:
+    """Return the distinct passages of many contexts, sorted by id."""
+    return sorted({passage.id: passage for context in contexts for passage in context}.values(), key=lambda p: p.id)

@@ -1,0 +1,151 @@
+"""What `compare` would do, without doing it: what is built or reused, how many prompts and tokens, how long."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragft.arms.adapters import Adapters
+from ragft.arms.asking import Arm, Asking
+from ragft.arms.bench import Bench
+from ragft.arms.knowledge import Knowledge
+from ragft.config import AdapterConfig
+from ragft.training.examples import TrainingText
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Tokens per second of one model on one machine: reading prompts, writing answers in a batch, training."""
+
+    reading: float
+    writing: float
+    training: float
+
+
+REFERENCE = Speeds(reading=900.0, writing=90.0, training=280.0)
+"""Measured with 135 million bfloat16 parameters where a large matrix product reaches `REFERENCE_FLOPS`."""
+
+REFERENCE_PARAMETERS = 134.5e6
+REFERENCE_FLOPS = 3.9e11
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAdapter:
+    """One adapter in the plan; `tokens` counts every epoch."""
+
+    name: str
+    reused: bool
+    examples: int
+    tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedArm:
+    """One arm in the plan: all its prompts, those already answered, and the tokens of the rest."""
+
+    name: str
+    prompts: int
+    answered: int
+    prompt_tokens: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `compare` would do; `estimated_passages` says that drawn passages stood in for those not yet retrieved."""
+
+    documents: int
+    passages: int
+    index_reused: bool | None
+    estimated_passages: bool
+    adapters: tuple[PlannedAdapter, ...]
+    arms: tuple[PlannedArm, ...]
+    seconds: float
+    example: TrainingText | None
+    findings: tuple[str, ...]
+
+
+def plan(bench: Bench) -> Plan:
+    """Return the plan of the experiment; builds nothing, trains nothing and asks nothing."""
+    findings = bench.check(min_examples=bench.experiment.compare.min_examples)
+    knowledge = Knowledge(bench, planning=True) if bench.documents else None
+    adapters = Adapters(bench, knowledge)
+    asking = Asking(bench, knowledge, adapters)
+    arms = [asking.arm(name) for name in bench.experiment.compare.arms]
+    used = list(dict.fromkeys(arm.adapter for arm in arms if arm.adapter))
+    speeds = _speeds(bench)
+    reads = knowledge is not None and needs_index(arms, [adapters.config(name) for name in used])
+    current = knowledge.is_current() if knowledge is not None and reads else None
+    planned_adapters = tuple(_adapter(bench, adapters, name, speeds) for name in used)
+    planned_arms = tuple(_arm(bench, asking, arm, speeds) for arm in arms)
+    embedding = 0.0 if current is not False else len(bench.passages) / 30
+    return Plan(
+        documents=len(bench.documents),
+        passages=len(bench.passages) if knowledge is not None else 0,
+        index_reused=current,
+        estimated_passages=current is False,
+        adapters=planned_adapters,
+        arms=planned_arms,
+        seconds=embedding + sum(item.seconds for item in (*planned_adapters, *planned_arms)),
+        example=adapters.recipe(used[-1]).train[0] if used else None,
+        findings=tuple(finding.message for finding in findings),
+    )
+
+
+def needs_index(arms: Sequence[Arm], adapters: Sequence[AdapterConfig]) -> bool:
+    """Return whether an arm or the recipe of an adapter reads the index."""
+    return any(arm.retrieval in ("index", "oracle") for arm in arms) or any(a.recipe == "context" for a in adapters)
+
+
+def _adapter(bench: Bench, adapters: Adapters, name: str, speeds: Speeds) -> PlannedAdapter:
+    recipe, training = adapters.recipe(name), adapters.config(name).training
+    tokens = sum(_count(bench, text.prompt) + _count(bench, text.completion) + 1 for text in recipe.train)
+    epochs = training.num_train_epochs
+    if training.max_steps > 0:
+        seen = training.max_steps * training.per_device_train_batch_size * training.gradient_accumulation_steps
+        epochs = min(epochs, seen / len(recipe.train))
+    reused = adapters.is_trained(name)
+    seconds = 0.0 if reused else tokens * epochs / speeds.training
+    return PlannedAdapter(name, reused, len(recipe.train), round(tokens * epochs), seconds)
+
+
+def _arm(bench: Bench, asking: Asking, arm: Arm, speeds: Speeds) -> PlannedArm:
+    questions = asking.questions(arm, bench.splits.eval)
+    left = asking.missing(arm, questions)
+    tokens = sum(_count(bench, question.prompt) for question in left)
+    written = len(left) * bench.experiment.generation.max_new_tokens / 2
+    alone = bench.experiment.compare.latency_questions if left else 0
+    seconds = tokens / speeds.reading + written / speeds.writing + alone * 1.5
+    return PlannedArm(arm.name, len(questions), len(questions) - len(left), tokens, seconds)
+
+
+def _count(bench: Bench, text: str) -> int:
+    return len(bench.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _speeds(bench: Bench) -> Speeds:
+    """Return the reference speeds scaled by this model's size and this machine's matrix product."""
+    weights = sum(path.stat().st_size for path in bench.model_folder.path.glob("*.safetensors")) / 4
+    scale = _matrix_flops(bench) / REFERENCE_FLOPS * REFERENCE_PARAMETERS / max(weights, 1e6)
+    return Speeds(REFERENCE.reading * scale, REFERENCE.writing * scale, REFERENCE.training * scale)
+
+
+def _matrix_flops(bench: Bench) -> float:
+    """Return floating-point operations per second of a matrix product of 2048 x 576 x 1536, in the model's dtype."""
+    import torch
+
+    from ragft.models.language_model import choose_device, choose_dtype
+
+    config = bench.experiment.model
+    device = choose_device(config.device)
+    dtype = choose_dtype(config.dtype, device)
+    left, right = torch.randn(2048, 576), torch.randn(576, 1536)
+    left, right = left.to(device, dtype), right.to(device, dtype)
+    (left @ right).sum().item()
+    started = time.perf_counter()
+    for _ in range(10):
+        product = left @ right
+    product.sum().item()
+    return 10 * 2 * 2048 * 576 * 1536 / (time.perf_counter() - started)

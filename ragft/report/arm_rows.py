@@ -1,0 +1,152 @@
+"""The table of arms, as text: which columns there are, and for every arm what stands in them.
+
+Both reports use it, so that they cannot differ. Must not know how a table looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ragft.records import Interval
+from ragft.report import formatting
+from ragft.report.contents import ArmFacts, ReportData
+from ragft.report.loading import RETRIEVAL_PREFIX
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The text of a cell, and a note that stands under it."""
+
+    text: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A short label beside an arm; `kind` is "shipped", "candidate", "excluded" or "control"."""
+
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRow:
+    """One arm as the tables show it."""
+
+    name: str
+    composition: str
+    tags: tuple[Tag, ...]
+    kind: str
+    value: float | None
+    interval: Interval | None
+    primary: Cell
+    others: tuple[Cell, ...]
+    n: Cell
+    latency: Cell
+    prompt_tokens: str
+    output_tokens: str
+    truncated: str
+    seconds_per_question: str
+    retrieval_seconds: str
+
+
+def other_metrics(data: ReportData) -> list[str]:
+    """Return the answer metrics beside the primary one, in the order in which the run measured them."""
+    names = [value.metric for value in data.metrics if not value.arm.startswith(RETRIEVAL_PREFIX)]
+    extra = ["macro_f1"] if any(arm.macro_f1 is not None for arm in data.arms) else []
+    return [name for name in dict.fromkeys([*names, *extra]) if name != data.primary_metric]
+
+
+def arm_rows(data: ReportData) -> list[ArmRow]:
+    """Return the arms, those that can be shipped first, each group from the highest primary mean to the lowest."""
+    rows = [_row(data, arm) for arm in data.arms]
+    return sorted(rows, key=lambda row: (row.kind == "control", row.value is None, -(row.value or 0.0)))
+
+
+def _row(data: ReportData, arm: ArmFacts) -> ArmRow:
+    primary = data.value(arm.name, data.primary_metric)
+    return ArmRow(
+        name=arm.name,
+        composition=composition(arm),
+        tags=_tags(data, arm),
+        kind=arm_kind(data, arm),
+        value=None if primary is None else primary.value,
+        interval=None if primary is None else primary.interval,
+        primary=score_cell(data, arm.name, data.primary_metric),
+        others=tuple(_other(data, arm, metric) for metric in other_metrics(data)),
+        n=_n(data, arm.name),
+        latency=_latency(arm),
+        prompt_tokens=formatting.count(arm.prompt_tokens_mean),
+        output_tokens=formatting.count(arm.output_tokens_mean),
+        truncated=formatting.score(arm.truncated_share),
+        seconds_per_question=formatting.seconds(arm.seconds_per_question),
+        retrieval_seconds=formatting.seconds(arm.retrieval_seconds_p50),
+    )
+
+
+def composition(arm: ArmFacts) -> str:
+    """Return what an arm is made of, such as "adapter raft + retrieval, 2 examples shown"."""
+    retrieval = {"none": "", "index": "retrieval", "oracle": "the right passages", "random": "random passages"}
+    parts = [f"adapter {arm.adapter}" if arm.adapter else "", retrieval.get(arm.retrieval, arm.retrieval)]
+    made = " + ".join(part for part in parts if part) or "prompt only"
+    if not arm.shots:
+        return made
+    return f"{made}, {arm.shots} {'example' if arm.shots == 1 else 'examples'} shown"
+
+
+def arm_kind(data: ReportData, arm: ArmFacts) -> str:
+    """Return "shipped" for the arm of the verdict, "control" for a control, else "arm"."""
+    if arm.name == data.verdict.arm:
+        return "shipped"
+    return "control" if arm.control else "arm"
+
+
+def _tags(data: ReportData, arm: ArmFacts) -> tuple[Tag, ...]:
+    tags = []
+    if arm.name == data.verdict.arm:
+        tags.append(Tag("ship this", "shipped"))
+    elif arm.name in data.verdict.candidates:
+        tags.append(Tag("still open", "candidate"))
+    if arm.name in dict(data.verdict.excluded):
+        tags.append(Tag("excluded", "excluded"))
+    if arm.control:
+        tags.append(Tag("control", "control"))
+    return tuple(tags)
+
+
+def score_cell(data: ReportData, arm: str, metric: str) -> Cell:
+    """Return the mean with its interval as the note; "n/a" with the reason where there is no mean."""
+    value = data.value(arm, metric)
+    if value is None:
+        return Cell(formatting.NA, "not measured")
+    if value.value is None:
+        return Cell(formatting.NA, _why_unscored(data, arm, metric))
+    return Cell(formatting.score(value.value), formatting.span(value.interval))
+
+
+def _why_unscored(data: ReportData, arm: str, metric: str) -> str:
+    reasons = Counter(
+        score.reason for score in data.scores if score.arm == arm and score.metric == metric and score.value is None
+    )
+    known = [(reason, n) for reason, n in reasons.most_common() if reason]
+    return f"{known[0][1]} unscored: {known[0][0]}" if known else "nothing could be scored"
+
+
+def _other(data: ReportData, arm: ArmFacts, metric: str) -> Cell:
+    if metric == "macro_f1" and data.value(arm.name, metric) is None:
+        return Cell(formatting.score(arm.macro_f1), "" if arm.macro_f1 is None else "no interval")
+    return score_cell(data, arm.name, metric)
+
+
+def _n(data: ReportData, arm: str) -> Cell:
+    value = data.value(arm, data.primary_metric)
+    if value is None:
+        return Cell(formatting.NA)
+    return Cell(formatting.count(value.n), f"{value.n_unscored:,} unscored")
+
+
+def _latency(arm: ArmFacts) -> Cell:
+    if arm.latency_s_p50 is None:
+        return Cell(formatting.NA, "not timed")
+    return Cell(formatting.seconds(arm.latency_s_p50), f"n = {arm.latency_n}" if arm.latency_n else "")

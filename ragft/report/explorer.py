@@ -1,0 +1,92 @@
+"""What the page's question explorer reads: every question, every arm's answer and each passage once, as JSON.
+
+Documents and answers are hostile text. The JSON stands in a script element that browsers never run, with every
+character escaped that could end the element or a line of script; the explorer shows it through textContent alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from ragft.records import Answer, Example, Score
+from ragft.report.arm_rows import arm_kind, other_metrics
+from ragft.report.contents import ReportData
+from ragft.report.escaping import script_json
+
+
+def explorer_json(data: ReportData) -> Markup:
+    """Return the explorer's data as JSON that may stand inside a script element of any page."""
+    return script_json(_payload(data))
+
+
+def _payload(data: ReportData) -> dict[str, Any]:
+    metrics = [data.primary_metric, *(name for name in other_metrics(data) if _is_scored(data, name))]
+    passages = _Passages(data)
+    scores = {(score.arm, score.example_id, score.metric): score for score in data.scores}
+    arms = []
+    for arm in data.arms:
+        answers = {answer.example_id: answer for answer in data.answers[arm.name]}
+        rows = [_answer(answers.get(example.id), metrics, scores, passages) for example in data.examples]
+        arms.append({"name": arm.name, "kind": arm_kind(data, arm), "answers": rows})
+    return {
+        "metrics": metrics,
+        "arms": arms,
+        "examples": [_example(example) for example in data.examples],
+        "passages": passages.rows,
+    }
+
+
+def _is_scored(data: ReportData, metric: str) -> bool:
+    return any(score.metric == metric for score in data.scores)
+
+
+class _Passages:
+    """The passages that answers name, each stored once; one whose text the run does not hold has null for it."""
+
+    def __init__(self, data: ReportData) -> None:
+        self._known = {passage.id: passage for passage in data.passages}
+        self._places: dict[str, int] = {}
+        self.rows: list[list[str | None]] = []
+
+    def place(self, id: str) -> int:
+        """Return where the passage stands in `rows`, adding it if it is new."""
+        if id not in self._places:
+            self._places[id] = len(self.rows)
+            found = self._known.get(id)
+            self.rows.append([id, None, None, None] if found is None else [id, found.document_id, found.title, found.text])
+        return self._places[id]
+
+
+def _example(example: Example) -> list[Any]:
+    return [
+        example.id,
+        example.input,
+        example.references,
+        example.gold_document_ids,
+        int(example.answerable),
+        example.variant,
+    ]
+
+
+def _answer(
+    answer: Answer | None, metrics: list[str], scores: Mapping[tuple[str, str, str], Score], passages: _Passages
+) -> list[Any] | None:
+    """Return text, scores, passages, cited passages, tokens in and out, seconds, cut off or not, and any reasons."""
+    if answer is None:
+        return None
+    found = [scores.get((answer.arm, answer.example_id, metric)) for metric in metrics]
+    row = [
+        answer.text,
+        [None if score is None or score.value is None else round(score.value, 4) for score in found],
+        [passages.place(id) for id in answer.passage_ids],
+        [passages.place(id) for id in answer.citations],
+        answer.prompt_tokens,
+        answer.output_tokens,
+        round(answer.seconds, 3),
+        int(answer.finish_reason == "length"),
+    ]
+    reason = found[0].reason if found[0] is not None and found[0].value is None else None
+    return row if reason is None else [*row, reason]

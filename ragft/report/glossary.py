@@ -1,0 +1,60 @@
+"""What each metric means, one sentence each, as the reports print it. Must not know how a metric is computed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_METRICS = {
+    "exact_match": "1 if the answer equals a reference once case, punctuation and articles are set aside, else 0 (SQuAD).",
+    "token_f1": "Overlap of the answer's words with the best reference's, as F1 of precision and recall (SQuAD).",
+    "contains": "1 if a reference stands word for word in the answer, else 0.",
+    "accuracy": "1 if the answer is the right label, else 0.",
+    "abstained": "1 if the answer declines to answer, else 0. Neither high nor low is good in itself.",
+    "macro_f1": "F1 of each label, averaged with equal weight for every label.",
+    "mrr": "1 / the rank of the first gold document, 0 if none was found; averaged over the questions.",
+    "coverage": "Share of the questions that the arm answered at all instead of declining.",
+    "groundedness": "How far the passages in the prompt support what the answer says.",
+    "citation_precision": "Share of the citations that support the answer.",
+    "citation_recall": "Share of what needs a citation that has one.",
+}
+
+_AT_CUTOFF = {
+    "recall": "Share of the gold documents that stand among the first {k} found.",
+    "precision": "Share of the first {k} places that hold a gold document.",
+    "ndcg": "Gain of the gold documents among the first {k}, discounted by rank, over that of the best possible ranking.",
+    "hit": "1 if any gold document stands among the first {k}, else 0.",
+    "mrr": "1 / the rank of the first gold document among the first {k}, 0 if there is none.",
+}
+
+TERMS = (
+    ("interval", "The range of values that the data are compatible with, at the confidence level stated with it."),
+    ("contrast", "The difference between two arms on the same questions. Declared: named before the run."),
+    ("adjusted p", "The p-value after Holm's correction for the number of declared contrasts."),
+    (
+        "minimum detectable effect",
+        "The difference that this many questions would find in 80 of 100 repetitions, at a significance level of 0.05.",
+    ),
+    ("questions needed", "How many questions the measured difference would need to be found with the same certainty."),
+    ("margin", "The difference that you said makes no practical difference."),
+    ("control", "An arm that shows a limit (the right passages, or random ones). It cannot be shipped."),
+    ("latency p50", "Median time that one user waits for one answer, measured one question at a time."),
+    ("truncated", "Share of the answers that were cut off at the longest length allowed."),
+)
+"""The other words of the reports, each with its meaning."""
+
+
+def describe(metric: str) -> str | None:
+    """Return the sentence that says what `metric` means, None for a metric that is not known here."""
+    if metric in _METRICS:
+        return _METRICS[metric]
+    found = re.fullmatch(r"([a-z]+)@(\d+)", metric)
+    if found is None or found[1] not in _AT_CUTOFF:
+        return None
+    return _AT_CUTOFF[found[1]].format(k=found[2])
+
+
+def entries(metrics: Iterable[str]) -> list[tuple[str, str]]:
+    """Return the glossary of the given metrics, each once, and of the other words of the report."""
+    known = [(metric, describe(metric)) for metric in dict.fromkeys(metrics)]
+    return [*((metric, text) for metric, text in known if text is not None), *TERMS]

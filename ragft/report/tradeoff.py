@@ -1,0 +1,164 @@
+"""The plot of quality against latency: one point per arm, its interval, and the front of arms that nothing beats."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from ragft.records import Interval
+from ragft.report import formatting
+from ragft.report.svg import Axis, tag, tick_label, tick_step
+
+LETTER = 6.9
+"""Width of one letter of a label in pixels, on the wide side: labels may not run into each other."""
+
+LINE = 15.0
+"""Height of a label in pixels."""
+
+TOP, RIGHT, BOTTOM, LEFT = 14.0, 18.0, 46.0, 52.0
+"""Margins around the plotting area in pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One arm of the plot: `kind` is "shipped", "arm" or "control"."""
+
+    name: str
+    latency_s: float
+    score: float
+    interval: Interval | None
+    kind: str
+
+    @property
+    def low(self) -> float:
+        """Lowest value that the point shows."""
+        return self.score if self.interval is None else self.interval.low
+
+    @property
+    def high(self) -> float:
+        """Highest value that the point shows."""
+        return self.score if self.interval is None else self.interval.high
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in pixels, by its left upper corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def overlap(self, other: Box) -> float:
+        """Return the area that both cover."""
+        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(0.0, across) * max(0.0, down)
+
+
+def pareto_front(points: Sequence[Point]) -> list[Point]:
+    """Return the points, fastest first, that no point of a shippable arm beats in both score and latency."""
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.latency_s, -point.score)):
+        if point.kind != "control" and (not front or point.score > front[-1].score):
+            front.append(point)
+    return front
+
+
+def tradeoff_plot(points: Sequence[Point], metric: str, *, width: float, height: float) -> Markup:
+    """Return the plot as an SVG of the given size; needs at least one point."""
+    across, up = _axes(points, width, height)
+    front = pareto_front(points)
+    parts = [*_grid(across, up, metric, width, height), *_front_line(front, across, up)]
+    parts += [part for point in points for part in _marks(point, across, up)]
+    parts += _labels(points, across, up, width, height)
+    label = f"{metric} against latency: {'; '.join(map(_words, points))}. Front: {', '.join(p.name for p in front)}."
+    return tag("svg", *parts, class_="plot", viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label)
+
+
+def _words(point: Point) -> str:
+    span = "" if point.interval is None else f" ({formatting.span(point.interval)})"
+    return f"{point.name} {formatting.score(point.score)}{span} at {formatting.seconds(point.latency_s)}"
+
+
+def _axes(points: Sequence[Point], width: float, height: float) -> tuple[Axis, Axis]:
+    slowest, fastest = max(p.latency_s for p in points), min(p.latency_s for p in points)
+    log = fastest > 0 and slowest / fastest >= 8
+    low_x, high_x = (fastest / 1.35, slowest * 1.35) if log else (0.0, slowest * 1.12 or 1.0)
+    low, high = min(p.low for p in points), max(p.high for p in points)
+    pad = max(0.02, 0.08 * (high - low))
+    low_y, high_y = low - pad, high + pad
+    if low >= 0 and high <= 1:
+        low_y, high_y = max(0.0, low_y), min(1.0, high_y)
+    return Axis(low_x, high_x, LEFT, width - RIGHT, log), Axis(low_y, high_y, height - BOTTOM, TOP)
+
+
+def _grid(across: Axis, up: Axis, metric: str, width: float, height: float) -> list[Markup]:
+    floor, step = height - BOTTOM, tick_step(up.high - up.low, 5)
+    parts: list[Markup] = []
+    for value in up.ticks(5):
+        y = up.at(value)
+        parts.append(tag("line", class_="grid", x1=LEFT, x2=width - RIGHT, y1=y, y2=y))
+        parts.append(tag("text", tick_label(value, step), class_="scale", x=LEFT - 8, y=y + 4, text_anchor="end"))
+    for value in across.ticks(4 if width < 450 else 6):
+        x = across.at(value)
+        parts.append(tag("line", class_="grid", x1=x, x2=x, y1=TOP, y2=floor))
+        parts.append(tag("text", f"{value:g}", class_="scale", x=x, y=floor + 17, text_anchor="middle"))
+    words = "latency p50 in seconds" + (", logarithmic" if across.log else "")
+    middle = (LEFT + width - RIGHT) / 2
+    parts.append(tag("text", words, class_="title", x=middle, y=height - 8, text_anchor="middle"))
+    turn = f"rotate(-90 13 {(TOP + floor) / 2:.1f})"
+    parts.append(tag("text", metric, class_="title", x=13, y=(TOP + floor) / 2, text_anchor="middle", transform=turn))
+    return parts
+
+
+def _front_line(front: Sequence[Point], across: Axis, up: Axis) -> list[Markup]:
+    if len(front) < 2:
+        return []
+    places = " ".join(f"{across.at(point.latency_s):.1f},{up.at(point.score):.1f}" for point in front)
+    return [tag("polyline", class_="front", points=places)]
+
+
+def _marks(point: Point, across: Axis, up: Axis) -> list[Markup]:
+    x, y = across.at(point.latency_s), up.at(point.score)
+    dot = tag("circle", class_=f"point {point.kind}", cx=x, cy=y, r=7 if point.kind == "shipped" else 5)
+    if point.interval is None:
+        return [dot]
+    low, high = up.at(point.interval.low), up.at(point.interval.high)
+    ends = [tag("line", class_=f"whisker {point.kind}", x1=x - 4, x2=x + 4, y1=end, y2=end) for end in (low, high)]
+    return [tag("line", class_=f"whisker {point.kind}", x1=x, x2=x, y1=low, y2=high), *ends, dot]
+
+
+def _labels(points: Sequence[Point], across: Axis, up: Axis, width: float, height: float) -> list[Markup]:
+    """Place each label at whichever spot around its point covers the least of what is drawn already."""
+    frame = Box(LEFT, 0, width - LEFT - 2, height - BOTTOM)
+    taken = [box for point in points for box in _occupied(point, across, up)]
+    parts: list[Markup] = []
+    for point in sorted(points, key=lambda point: (point.latency_s, point.name)):
+        spots = _spots(point, across.at(point.latency_s), up.at(point.score))
+        box = min(spots, key=lambda spot: _cost(spot, taken, frame))
+        taken.append(box)
+        parts.append(tag("text", point.name, class_=f"label {point.kind}", x=box.x + 2, y=box.y + LINE - 4))
+    return parts
+
+
+def _occupied(point: Point, across: Axis, up: Axis) -> list[Box]:
+    x, y = across.at(point.latency_s), up.at(point.score)
+    top, bottom = up.at(point.high), up.at(point.low)
+    return [Box(x - 7, y - 7, 14, 14), Box(x - 3, top, 6, bottom - top)]
+
+
+def _spots(point: Point, x: float, y: float) -> list[Box]:
+    """Return the places for a label, best first: beside the point, then farther up and down on either side."""
+    length = LETTER * len(point.name) + 4
+    sides = (x + 9, x - 9 - length)
+    heights = (y - LINE / 2, y - LINE - 4, y + 4, y - 2 * LINE - 4, y + LINE + 6, y - 3 * LINE - 4, y + 2 * LINE + 6)
+    return [Box(side, top, length, LINE) for top, side in itertools.product(heights, sides)]
+
+
+def _cost(spot: Box, taken: Sequence[Box], frame: Box) -> float:
+    outside = spot.width * spot.height - spot.overlap(frame)
+    return sum(spot.overlap(box) for box in taken) + 10 * outside
