@@ -33,13 +33,20 @@ app = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment file (YAML).")]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as retrieval.top_k=3. Repeatable.")]  # noqa: E501
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as retrieval.top_k=3. Repeatable."),
+]  # noqa: E501
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no news.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="RAGFT_RUNS_DIR", help="Where run folders are written.")]
-WorkspaceDir = Annotated[Path, typer.Option("--workspace", envvar="RAGFT_WORKSPACE", help="Where indexes, adapters and answers are kept.")]  # noqa: E501
-Wait = Annotated[float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another command on the same workspace.")]  # noqa: E501
+WorkspaceDir = Annotated[
+    Path, typer.Option("--workspace", envvar="RAGFT_WORKSPACE", help="Where indexes, adapters and answers are kept.")
+]  # noqa: E501
+Wait = Annotated[
+    float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another command on the same workspace.")
+]  # noqa: E501
 
 RUNS, WORKSPACE, WAIT_S = Path("runs"), Path(".ragft"), 3600.0
 
@@ -52,7 +59,9 @@ def _version(shown: bool) -> None:
 
 @app.callback()
 def main(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,  # noqa: E501
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,  # noqa: E501
 ) -> None:
     """Measure whether to fine-tune a language model, give it retrieval, do both, or just prompt it."""
 
@@ -70,7 +79,13 @@ def _speaking(*, debug: bool, quiet: bool = False) -> Iterator[Terminal]:
 
 @contextmanager
 def _running(
-    command: str, file: Path, overrides: list[str] | None, terminal: Terminal, runs_dir: Path, workspace: Path, wait: float
+    command: str,
+    file: Path,
+    overrides: list[str] | None,
+    terminal: Terminal,
+    runs_dir: Path,
+    workspace: Path,
+    wait: float,
 ) -> Iterator[tuple[Bench, Run]]:
     """Load the experiment, open a run folder and hold the workspace while the block runs."""
     from ragft.arms.bench import Bench
@@ -102,7 +117,9 @@ def _running(
 def compare(
     file: File,
     set_: Set = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and how long it would take.")] = False,  # noqa: E501
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and how long it would take.")
+    ] = False,  # noqa: E501
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
     workspace: WorkspaceDir = WORKSPACE,
@@ -148,7 +165,9 @@ def _dry_run(file: Path, overrides: list[str] | None, terminal: Terminal, worksp
 @app.command()
 def finetune(
     file: File,
-    adapter: Annotated[list[str] | None, typer.Option("--adapter", "-a", help="Train only this adapter. Repeatable.")] = None,  # noqa: E501
+    adapter: Annotated[
+        list[str] | None, typer.Option("--adapter", "-a", help="Train only this adapter. Repeatable.")
+    ] = None,  # noqa: E501
     set_: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and on what text.")] = False,
     as_json: Json = False,
@@ -180,7 +199,9 @@ def finetune(
 def index(
     file: File,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Embed everything again.")] = False,
-    evaluate: Annotated[bool, typer.Option("--evaluate/--no-evaluate", help="Measure retrieval on the eval examples' gold documents.")] = True,  # noqa: E501
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate/--no-evaluate", help="Measure retrieval on the eval examples' gold documents.")
+    ] = True,  # noqa: E501
     set_: Set = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -210,9 +231,15 @@ def index(
 @app.command("rag-query")
 def rag_query(
     file: File,
-    question: Annotated[str | None, typer.Argument(help="The question; without one, a prompt that takes one after another.")] = None,  # noqa: E501
-    arm: Annotated[str | None, typer.Option("--arm", help="The arm that answers: rag, or the first that retrieves.")] = None,  # noqa: E501
-    show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Also show the prompt as the model reads it.")] = False,  # noqa: E501
+    question: Annotated[
+        str | None, typer.Argument(help="The question; without one, a prompt that takes one after another.")
+    ] = None,  # noqa: E501
+    arm: Annotated[
+        str | None, typer.Option("--arm", help="The arm that answers: rag, or the first that retrieves.")
+    ] = None,  # noqa: E501
+    show_prompt: Annotated[
+        bool, typer.Option("--show-prompt", help="Also show the prompt as the model reads it.")
+    ] = False,  # noqa: E501
     set_: Set = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -247,7 +274,13 @@ def _typed(terminal: Terminal) -> Iterator[str]:
 
 
 def _answer_all(
-    session: Session, run: Run, terminal: Terminal, questions: Any, *, as_json: bool, show_prompt: bool  # noqa: ANN401
+    session: Session,
+    run: Run,
+    terminal: Terminal,
+    questions: Any,
+    *,
+    as_json: bool,
+    show_prompt: bool,  # noqa: ANN401
 ) -> None:
     """Answer each question and keep the answers in the run folder."""
     from ragft.console import answer_text
@@ -295,7 +328,9 @@ def schema() -> None:
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write experiment.yaml.")] = Path(),
-    quickstart: Annotated[bool, typer.Option("--quickstart", help="Also write the quick-start documents and examples.")] = False,  # noqa: E501
+    quickstart: Annotated[
+        bool, typer.Option("--quickstart", help="Also write the quick-start documents and examples.")
+    ] = False,  # noqa: E501
     debug: Debug = False,
 ) -> None:
     """Write a commented starter experiment into a folder."""
@@ -307,4 +342,4 @@ def init(
         if quickstart:
             terminal.say(f"next: ragft compare {folder / 'experiment.yaml'}")
         else:
-            terminal.say(f"next: put your documents and examples there, then: ragft validate {folder / 'experiment.yaml'}")
+            terminal.say(f"next: add your documents and examples, then: ragft validate {folder / 'experiment.yaml'}")

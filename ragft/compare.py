@@ -10,8 +10,8 @@ from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking, Question
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge, passages_in
-from ragft.arms.planning import needs_index
 from ragft.arms.measuring import arm_row, clusters, metric_rows, retrieval_estimates, task_row
+from ragft.arms.planning import needs_index
 from ragft.data.checks import DataFinding
 from ragft.errors import NotComparableError
 from ragft.evaluation.answers import score_answers
@@ -129,9 +129,7 @@ def _metrics(bench: Bench) -> tuple[str, tuple[str, ...]]:
     return primary, metrics if primary in metrics else (primary, *metrics)
 
 
-def _comparison(
-    bench: Bench, made: _Made, scores: Sequence[Score], primary: str, metrics: Sequence[str]
-) -> Comparison:
+def _comparison(bench: Bench, made: _Made, scores: Sequence[Score], primary: str, metrics: Sequence[str]) -> Comparison:
     settings = bench.experiment.compare
     return compare_arms(
         scores,

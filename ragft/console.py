@@ -129,9 +129,7 @@ def guarded(terminal: Terminal, *, debug: bool) -> Iterator[None]:
         raise SystemExit(1) from None
     except Exception as error:
         _show(terminal, debug)
-        terminal.error(
-            f"{type(error).__name__}: {error}", "this is a fault in ragft or a library; --debug shows where"
-        )
+        terminal.error(f"{type(error).__name__}: {error}", "this is a fault in ragft or a library; --debug shows where")
         raise SystemExit(1) from None
 
 
@@ -303,15 +301,15 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
         text.append(f"  adapter {item.name}: {item.examples} examples, {state}\n")
     for item in plan.arms:
         left = item.prompts - item.answered
-        state = f"{left} to ask, {item.prompt_tokens:,} prompt tokens, about {duration(item.seconds)}" if left else "reused"
-        text.append(f"  arm {item.name}: {item.prompts} prompts, {item.answered} answered before, {state}\n")
+        state = f"{item.prompt_tokens:,} prompt tokens, about {duration(item.seconds)}" if left else "reused"
+        text.append(f"  arm {item.name}: {left} of {item.prompts} questions to ask, {state}\n")
     text.append(f"  in all about {duration(plan.seconds)}, loading aside\n", style="bold")
     if plan.estimated_passages:
         text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")
     for finding in plan.findings:
         text.append(f"  data: {finding}\n", style="yellow")
     if plan.example is not None:
-        text.append(f"\nTraining example {plan.example.id}; the marked part carries the loss, with the end of turn\n", "bold")
+        text.append(f"\nTraining example {plan.example.id}; the marked part alone carries the loss\n", "bold")
         text.append(plan.example.prompt, style="dim").append(plan.example.completion, style="bold black on green")
         text.append("<end of turn>", style="bold black on green")
     return text

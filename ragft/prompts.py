@@ -71,7 +71,7 @@ _TEMPLATES = (
     Template(
         name="classification-1",
         task="classification",
-        system=f"You sort texts into classes. You reply with one label and nothing else: {{labels}}",
+        system="You sort texts into classes. You reply with one label and nothing else: {labels}",
         bare="Text: {input}\nWhich label: {labels}?",
         with_passages="{passages}\n\nText: {input}\nGoing by the passages above, which label: {labels}?",
     ),

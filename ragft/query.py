@@ -65,7 +65,7 @@ class Session:
             self._knowledge.sync()
         if self.arm.adapter is not None and not self._adapters.is_trained(self.arm.adapter):
             raise RagftError(
-                f"the adapter {self.arm.adapter!r} of arm {self.arm.name!r} is not trained for this experiment as it is",
+                f"the adapter {self.arm.adapter!r} of arm {self.arm.name!r} is not trained for the experiment as it is",
                 f"run: ragft finetune FILE --adapter {self.arm.adapter}",
             )
 

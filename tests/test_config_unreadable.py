@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragft.config import load_experiment
+from ragft.config.faults import shown
 from ragft.errors import ConfigError
 
 CALM = settings(deadline=None, max_examples=60)  # a busy machine is no fault of the code
@@ -142,4 +143,4 @@ def test_any_text_is_an_experiment_or_a_config_error(
     try:
         load_experiment(path, overrides, {"A": "value"}).resolved_yaml()
     except ConfigError as error:
-        assert all(fault.startswith((f"{path}:", "--set ")) for fault in error.faults)
+        assert all(fault.startswith((f"{shown(path)}:", "--set ")) for fault in error.faults)

@@ -16,7 +16,10 @@ CALM = settings(deadline=None, max_examples=40)
 
 
 def test_a_fingerprint_is_the_hash_of_canonical_json() -> None:
-    assert provenance.fingerprint({"b": [1, "é"], "a": None}) == hashlib.sha256('{"a":null,"b":[1,"é"]}'.encode()).hexdigest()
+    assert (
+        provenance.fingerprint({"b": [1, "é"], "a": None})
+        == hashlib.sha256('{"a":null,"b":[1,"é"]}'.encode()).hexdigest()
+    )
 
 
 @CALM
@@ -28,8 +31,19 @@ def test_the_order_of_keys_does_not_change_a_fingerprint(value: dict[str, int | 
 
 @pytest.mark.parametrize(
     "other",
-    [{"a": [1, 2, 3], "b": "x"}, {"a": [2, 1], "b": "x"}, {"a": [1, 2], "b": "y"}, {"a": [1, 2]}, {"a": ["1", 2], "b": "x"}]
-    + [{"a": [1, 2], "b": "x", "c": None}, {"a": [[1], 2], "b": "x"}, {"a": [1, 2], "c": "x"}, {"a": [True, 2], "b": "x"}],
+    [
+        {"a": [1, 2, 3], "b": "x"},
+        {"a": [2, 1], "b": "x"},
+        {"a": [1, 2], "b": "y"},
+        {"a": [1, 2]},
+        {"a": ["1", 2], "b": "x"},
+    ]
+    + [
+        {"a": [1, 2], "b": "x", "c": None},
+        {"a": [[1], 2], "b": "x"},
+        {"a": [1, 2], "c": "x"},
+        {"a": [True, 2], "b": "x"},
+    ],
 )
 def test_any_change_of_content_changes_a_fingerprint(other: object) -> None:
     assert provenance.fingerprint({"a": [1, 2], "b": "x"}) != provenance.fingerprint(other)

@@ -68,9 +68,7 @@ def test_two_runs_of_one_second_have_two_folders(tmp_path: Path) -> None:
         (SystemExit(1), "failed", "SystemExit: 1"),
     ],
 )
-def test_the_manifest_says_how_the_command_ended(
-    tmp_path: Path, error: BaseException, status: str, said: str
-) -> None:
+def test_the_manifest_says_how_the_command_ended(tmp_path: Path, error: BaseException, status: str, said: str) -> None:
     run = start(tmp_path)
     with pytest.raises(type(error)), run:
         raise error
@@ -218,7 +216,7 @@ def test_a_linked_folder_has_every_file_and_outlives_the_workspace(tmp_path: Pat
     run = start(tmp_path / "runs")
     target = run.link_folder(source, "adapter/closed_book")
     assert target == run.path / "adapter" / "closed_book"
-    assert os.stat(source / "weights.bin").st_ino == os.stat(target / "weights.bin").st_ino
+    assert (source / "weights.bin").samefile(target / "weights.bin")
     (source / "weights.bin").unlink()
     assert (target / "weights.bin").read_bytes() == b"weights"
     assert (target / "deep" / "card.md").read_bytes() == b"card"

@@ -24,6 +24,8 @@ with Workspace(Path(sys.argv[1])).locked("ragft finetune", wait_s=0, on_wait=pri
     sys.stdin.readline()
 """
 
+ROOT = Path(__file__).resolve().parents[1]
+
 Hold = Callable[[], "subprocess.Popen[str]"]
 
 
@@ -39,7 +41,7 @@ def hold(workspace: Workspace) -> Iterator[Hold]:
 
     def start() -> subprocess.Popen[str]:
         command = [sys.executable, "-c", HOLDER, str(workspace.root)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

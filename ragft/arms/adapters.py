@@ -133,7 +133,8 @@ class Adapters:
         """Return examples as training texts; the prompt is rendered by the same code that asks the arms."""
         match config.recipe:
             case "closed_book":
-                return tuple(self._text(config, example, (), self._bench.task.completion(example)) for example in examples)
+                completion = self._bench.task.completion
+                return tuple(self._text(config, example, (), completion(example)) for example in examples)
             case "context":
                 return tuple(self._with_context(config, example, number) for number, example in self._drawn(examples))
             case _:
@@ -155,7 +156,7 @@ class Adapters:
         return [(place[example.id], example) for example in examples]
 
     def _with_context(self, config: AdapterConfig, example: Example, place: float) -> TrainingText:
-        """Return a RAFT example: retrieved passages, shuffled, with the gold one among them in `gold_share` of cases."""
+        """Return a RAFT example: shuffled retrieved passages, with the gold one among them in `gold_share` of cases."""
         assert self._knowledge is not None
         gold = self._knowledge.gold(example)
         distractors = [passage for passage in self._ranked[example.id] if passage.document_id not in _documents(gold)]

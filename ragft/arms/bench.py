@@ -60,9 +60,7 @@ class Bench:
     def check(self, *, min_examples: int) -> list[DataFinding]:
         """Return findings on the data; raises DataError or NotComparableError for what would spoil the comparison."""
         splits, data = self.splits, self.experiment.data
-        findings = check_data(
-            self.documents, splits, allow_leakage=data.allow_leakage, min_examples=min_examples
-        )
+        findings = check_data(self.documents, splits, allow_leakage=data.allow_leakage, min_examples=min_examples)
         for example in (*splits.train, *splits.dev, *splits.eval):
             self.task.completion(example)
         return findings

@@ -88,7 +88,7 @@ def plan(bench: Bench) -> Plan:
         estimated_passages=current is False,
         adapters=planned_adapters,
         arms=planned_arms,
-        seconds=embedding + sum(item.seconds for item in (*planned_adapters, *planned_arms)),
+        seconds=embedding + sum(a.seconds for a in planned_adapters) + sum(a.seconds for a in planned_arms),
         example=adapters.recipe(used[-1]).train[0] if used else None,
         findings=tuple(finding.message for finding in findings),
     )

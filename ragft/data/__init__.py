@@ -1,0 +1,1 @@
+"""Documents and examples: loading, checks, and the cutting of documents into passages."""

@@ -32,7 +32,7 @@ class LocalGenerator:
         self._model: Any = language_model.model
         self._loaded: dict[Path, str] = {}
         tokenizer = language_model.tokenizer
-        self._config = GenerationConfig(
+        self._config: Any = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_new_tokens,
             do_sample=False,
             pad_token_id=tokenizer.pad_token_id,
@@ -103,7 +103,7 @@ class LocalGenerator:
         """Cut an answer at its end of turn; an answer without one has reached the cap."""
         stops = [position for position, token in enumerate(ids) if token in self._config.eos_token_id]
         kept = ids[: stops[0]] if stops else ids
-        text = self._lm.tokenizer.decode(kept, skip_special_tokens=True).strip()
+        text = str(self._lm.tokenizer.decode(kept, skip_special_tokens=True)).strip()
         return Generation(text, prompt_tokens, len(kept) + bool(stops), seconds, "stop" if stops else "length")
 
     def _check_room(self, prompt_tokens: int) -> None:

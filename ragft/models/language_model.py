@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging as transformers_logging
 
 from ragft.config import Device, Dtype
 from ragft.errors import RagftError
@@ -28,7 +27,6 @@ class LanguageModel:
 
 def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
     """Return the model in evaluation mode; raises RagftError where the folder cannot be loaded as a causal LM."""
-    transformers_logging.disable_progress_bar()
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
     try:
@@ -36,8 +34,9 @@ def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
         model = AutoModelForCausalLM.from_pretrained(folder.path, dtype=precision, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise RagftError(f"cannot load {folder.source} as a causal language model: {error}") from error
-    model.eval().requires_grad_(False)
-    return LanguageModel(model.to(place), tokenizer, folder, precision, place)
+    placed: Any = model
+    placed.eval().requires_grad_(False).to(place)
+    return LanguageModel(model, tokenizer, folder, precision, place)
 
 
 def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
@@ -79,7 +78,6 @@ def convert_gguf(folder: Path, file: str, target: Path) -> None:
 
     Quantised GGUF weights are integers with scales; float32 holds the products exactly, so nothing is lost here.
     """
-    transformers_logging.disable_progress_bar()
     options: dict[str, Any] = {"gguf_file": file, "local_files_only": True}
     AutoTokenizer.from_pretrained(folder, **options).save_pretrained(target)
     model = AutoModelForCausalLM.from_pretrained(

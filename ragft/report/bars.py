@@ -47,28 +47,26 @@ def _whisker(axis: Axis, interval: Interval, kind: str, *, low_y: int, high_y: i
 
 
 def difference_axis(contrasts: Iterable[ContrastResult], margin: float | None) -> Axis:
-    """Return the axis, symmetric about zero, that a whole forest plot shares."""
-    reach = [margin or 0.0]
+    """Return the axis that a whole forest plot shares: all intervals, the margin, and room on both sides of zero."""
+    values = [-(margin or 0.0), margin or 0.0]
     for contrast in contrasts:
-        reach.append(abs(contrast.difference or 0.0))
+        values.append(contrast.difference or 0.0)
         if contrast.interval is not None:
-            reach += [abs(contrast.interval.low), abs(contrast.interval.high)]
-    widest = max(reach) or 1.0
-    step = tick_step(widest, 2)
-    edge = max(widest * 1.04, step)
-    return Axis(-edge, edge, 2, 98)
+            values += [contrast.interval.low, contrast.interval.high]
+    width = (max(values) - min(values)) or 1.0
+    return Axis(min(min(values) - 0.06 * width, -0.2 * width), max(max(values) + 0.06 * width, 0.2 * width), 2, 98)
 
 
-def forest_axis(axis: Axis, contrast_words: str = "difference") -> Markup:
+def forest_axis(axis: Axis) -> Markup:
     """Return the head of a forest plot: tick labels over the rows."""
-    step = tick_step(axis.high, 2)
+    step = tick_step(axis.high - axis.low, 5)
     parts: list[Markup] = []
-    for value in axis.ticks(4):
+    for value in axis.ticks(5):
         label = tick_label(value, step)
         shown = f"+{label}" if value > 0 else label
         parts.append(tag("text", shown, x=axis.percent(value), y="60%", text_anchor=_anchor(axis, value)))
         parts.append(tag("line", class_="tick", x1=axis.percent(value), x2=axis.percent(value), y1="78%", y2="100%"))
-    return tag("svg", *parts, class_="forest axis", role="img", aria_label=f"scale of the {contrast_words}")
+    return tag("svg", *parts, class_="forest axis", role="img", aria_label="scale of the difference")
 
 
 def _anchor(axis: Axis, value: float) -> str:

@@ -11,13 +11,7 @@ from ragft.evaluation.comparison import Comparison
 from ragft.records import ContrastResult
 from ragft.report import formatting
 
-_TESTS = {
-    "mcnemar_exact": "McNemar, exact",
-    "mcnemar": "McNemar",
-    "sign_flip": "sign flip",
-    "sign_flip_exact": "sign flip, exact",
-    "none": "none",
-}
+_TESTS = {"mcnemar_exact": "McNemar, exact", "sign_flip": "sign flip"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,9 @@ class _Passages:
         if id not in self._places:
             self._places[id] = len(self.rows)
             found = self._known.get(id)
-            self.rows.append([id, None, None, None] if found is None else [id, found.document_id, found.title, found.text])
+            self.rows.append(
+                [id, None, None, None] if found is None else [id, found.document_id, found.title, found.text]
+            )
         return self._places[id]
 
 

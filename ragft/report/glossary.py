@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 _METRICS = {
-    "exact_match": "1 if the answer equals a reference once case, punctuation and articles are set aside, else 0 (SQuAD).",
+    "exact_match": "1 if the answer equals a reference, case, punctuation and articles aside, else 0 (SQuAD).",
     "token_f1": "Overlap of the answer's words with the best reference's, as F1 of precision and recall (SQuAD).",
     "contains": "1 if a reference stands word for word in the answer, else 0.",
     "accuracy": "1 if the answer is the right label, else 0.",
@@ -22,7 +22,7 @@ _METRICS = {
 _AT_CUTOFF = {
     "recall": "Share of the gold documents that stand among the first {k} found.",
     "precision": "Share of the first {k} places that hold a gold document.",
-    "ndcg": "Gain of the gold documents among the first {k}, discounted by rank, over that of the best possible ranking.",
+    "ndcg": "Gain of the gold documents among the first {k}, discounted by rank, over the best possible gain.",
     "hit": "1 if any gold document stands among the first {k}, else 0.",
     "mrr": "1 / the rank of the first gold document among the first {k}, 0 if there is none.",
 }

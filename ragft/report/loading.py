@@ -123,10 +123,7 @@ def _excluded(node: Node) -> tuple[str, str]:
 def _interval(node: Node | None) -> Interval | None:
     if node is None:
         return None
-    low, high, level = node.number("low"), node.number("high"), node.number("level")
-    if low is None or high is None or level is None:
-        raise node.fault("an interval with low, high and level")
-    return Interval(low, high, level, node.text("method"))
+    return Interval(node.required("low"), node.required("high"), node.required("level"), node.text("method"))
 
 
 def _metric(node: Node) -> MetricValue:
@@ -135,8 +132,8 @@ def _metric(node: Node) -> MetricValue:
         metric=node.text("metric"),
         version=node.optional_text("version"),
         value=node.number("value"),
-        n=node.count("n") or 0,
-        n_unscored=node.count("n_unscored") or 0,
+        n=node.required_count("n"),
+        n_unscored=node.required_count("n_unscored"),
         interval=_interval(node.present("interval")),
     )
 
@@ -243,13 +240,13 @@ def _answer(row: Node, example_ids: set[str]) -> Answer:
         arm=row.text("arm"),
         example_id=row.text("example_id"),
         text=row.text("text"),
-        prompt_tokens=row.count("prompt_tokens") or 0,
-        output_tokens=row.count("output_tokens") or 0,
-        seconds=row.number("seconds") or 0.0,
+        prompt_tokens=row.required_count("prompt_tokens"),
+        output_tokens=row.required_count("output_tokens"),
+        seconds=row.required("seconds"),
         finish_reason=cast("Literal['stop', 'length']", row.text("finish_reason")),
         passage_ids=row.texts("passage_ids"),
         citations=row.texts("citations"),
-        retrieval_seconds=row.number("retrieval_seconds") or 0.0,
+        retrieval_seconds=row.required("retrieval_seconds"),
     )
 
 
@@ -264,6 +261,6 @@ def _passage(row: Node) -> Passage:
         document_id=row.text("document_id"),
         title=row.optional_text("title") or "",
         text=row.text("text"),
-        start=row.count("start") or 0,
-        end=row.count("end") or 0,
+        start=row.required_count("start"),
+        end=row.required_count("end"),
     )

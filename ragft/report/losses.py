@@ -25,7 +25,12 @@ def loss_curves(adapter: AdapterFacts) -> Markup | None:
     parts += [*_curve(train, across, up, "train"), *_curve(dev, across, up, "dev")]
     parts += _names(train, dev, across, up)
     return tag(
-        "svg", *parts, class_="plot", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", role="img", aria_label=_words(adapter.name, train, dev)
+        "svg",
+        *parts,
+        class_="plot",
+        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
+        role="img",
+        aria_label=_words(adapter.name, train, dev),
     )
 
 
@@ -58,8 +63,10 @@ def _grid(across: Axis, up: Axis) -> list[Markup]:
         y = up.at(value)
         parts.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
         parts.append(tag("text", tick_label(value, step), class_="scale", x=LEFT - 7, y=y + 4, text_anchor="end"))
-    for value in across.ticks(4):
-        parts.append(tag("text", f"{value:g}", class_="scale", x=across.at(value), y=floor + 16, text_anchor="middle"))
+    parts += [
+        tag("text", f"{value:g}", class_="scale", x=across.at(value), y=floor + 16, text_anchor="middle")
+        for value in across.ticks(4)
+    ]
     middle = (LEFT + WIDTH - RIGHT) / 2
     return [*parts, tag("text", "optimiser steps", class_="title", x=middle, y=HEIGHT - 5, text_anchor="middle")]
 
@@ -80,7 +87,11 @@ def _curve(points: Curve, across: Axis, up: Axis, kind: str) -> list[Markup]:
 
 def _names(train: Curve, dev: Curve, across: Axis, up: Axis) -> list[Markup]:
     """Name each curve at its right end, moved apart where they end close to each other."""
-    ends = [(up.at(curve[-1][1]), across.at(curve[-1][0]), kind) for curve, kind in ((train, "train"), (dev, "dev")) if curve]
+    ends = [
+        (up.at(curve[-1][1]), across.at(curve[-1][0]), kind)
+        for curve, kind in ((train, "train"), (dev, "dev"))
+        if curve
+    ]
     ends.sort()
     if len(ends) == 2 and ends[1][0] - ends[0][0] < 13:
         middle = (ends[0][0] + ends[1][0]) / 2

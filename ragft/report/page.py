@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
@@ -16,11 +17,11 @@ from ragft.report.arm_rows import ArmRow, Cell, arm_kind, arm_rows, other_metric
 from ragft.report.bars import difference_axis, forest_axis, forest_row, score_axis, score_bar
 from ragft.report.contents import ReportData
 from ragft.report.contrast_rows import ContrastGroups, ContrastRow, contrast_groups
+from ragft.report.environment import environment
 from ragft.report.escaping import encodable
 from ragft.report.explorer import explorer_json
 from ragft.report.loading import ABSTENTION_SHARES, RETRIEVAL_PREFIX
 from ragft.report.losses import loss_curves
-from ragft.report.templates import environment
 from ragft.report.tradeoff import Point, pareto_front, tradeoff_plot
 
 
@@ -31,8 +32,8 @@ def render_html(data: ReportData) -> str:
     page = environment().get_template("report.html.jinja")
     html = page.render(
         policy=_policy(style, script),
-        style=Markup(style),  # noqa: S704 - our own file
-        script=Markup(script),  # noqa: S704 - our own file
+        style=Markup(style),
+        script=Markup(script),
         explorer=explorer_json(data),
         **_context(data),
     )
@@ -67,6 +68,7 @@ def _context(data: ReportData) -> dict[str, Any]:
         "retrieval_metrics": [value for value in data.metrics if value.arm.startswith(RETRIEVAL_PREFIX)],
         "abstention": _abstention(data),
         "curves": [(adapter, loss_curves(adapter)) for adapter in data.adapters],
+        "versions": list(dict.fromkeys((value.metric, value.version or formatting.NA) for value in data.metrics)),
         "glossary": glossary.entries(_measured(data)),
         "variants": sorted({example.variant for example in data.examples if example.variant}),
         **_tradeoff(data),
@@ -95,17 +97,22 @@ def _bars(rows: list[ArmRow]) -> dict[str, Markup]:
     return {row.name: score_bar(row.value, row.interval, axis, row.kind) for row in rows}
 
 
-def _forests(groups: ContrastGroups, margin: float | None) -> dict[str, list[tuple[ContrastRow, Markup]] | Markup]:
-    """Return rows and scale of each forest plot; those on the primary metric share one scale."""
-    first = difference_axis((row.source for row in (*groups.declared, *groups.exploratory)), margin)
-    second = difference_axis((row.source for row in groups.secondary), None)
+def _forests(groups: ContrastGroups, margin: float | None) -> dict[str, Any]:
+    """Return axis and rows of each group's forest plot, None for a group without contrasts.
+
+    The margin is one of the primary metric, so the contrasts on other metrics are drawn without it.
+    """
     return {
-        "declared": [(row, forest_row(row.source, first, margin)) for row in groups.declared],
-        "exploratory": [(row, forest_row(row.source, first, margin)) for row in groups.exploratory],
-        "secondary": [(row, forest_row(row.source, second, None)) for row in groups.secondary],
-        "axis": forest_axis(first),
-        "secondary_axis": forest_axis(second),
+        "declared": _forest(groups.declared, margin),
+        "exploratory": _forest(groups.exploratory, margin),
+        "secondary": _forest(groups.secondary, None),
     }
+
+
+def _forest(rows: Sequence[ContrastRow], margin: float | None) -> dict[str, Any] | None:
+    axis = difference_axis((row.source for row in rows), margin)
+    drawn = [(row, forest_row(row.source, axis, margin)) for row in rows]
+    return {"axis": forest_axis(axis), "rows": drawn} if rows else None
 
 
 def _tradeoff(data: ReportData) -> dict[str, Any]:

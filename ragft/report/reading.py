@@ -83,10 +83,23 @@ class Node:
             raise node.fault("a finite number")
         return node.value
 
+    def required(self, key: str) -> float:
+        """Return the finite number under `key`; DataError if there is none."""
+        value = self.number(key)
+        if value is None:
+            raise self.child(key).fault("a finite number")
+        return value
+
     def count(self, key: str) -> int | None:
         """Return the whole number under `key`, None where it is null or absent."""
-        value = self.number(key)
-        return None if value is None else round(value)
+        return None if self.child(key).value is None else self.required_count(key)
+
+    def required_count(self, key: str) -> int:
+        """Return the whole number under `key`; DataError if there is none."""
+        value = self.required(key)
+        if value != int(value):
+            raise self.child(key).fault("a whole number")
+        return int(value)
 
     def flag(self, key: str, otherwise: bool = False) -> bool:
         """Return the truth value under `key`, `otherwise` where it is null or absent."""

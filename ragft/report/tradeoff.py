@@ -87,7 +87,7 @@ def _words(point: Point) -> str:
 def _axes(points: Sequence[Point], width: float, height: float) -> tuple[Axis, Axis]:
     slowest, fastest = max(p.latency_s for p in points), min(p.latency_s for p in points)
     log = fastest > 0 and slowest / fastest >= 8
-    low_x, high_x = (fastest / 1.35, slowest * 1.35) if log else (0.0, slowest * 1.12 or 1.0)
+    low_x, high_x = (fastest / 1.4, slowest * 1.6) if log else (0.0, slowest * 1.2 or 1.0)
     low, high = min(p.low for p in points), max(p.high for p in points)
     pad = max(0.02, 0.08 * (high - low))
     low_y, high_y = low - pad, high + pad
@@ -135,20 +135,34 @@ def _marks(point: Point, across: Axis, up: Axis) -> list[Markup]:
 def _labels(points: Sequence[Point], across: Axis, up: Axis, width: float, height: float) -> list[Markup]:
     """Place each label at whichever spot around its point covers the least of what is drawn already."""
     frame = Box(LEFT, 0, width - LEFT - 2, height - BOTTOM)
+    places = {point.name: (across.at(point.latency_s), up.at(point.score)) for point in points}
     taken = [box for point in points for box in _occupied(point, across, up)]
     parts: list[Markup] = []
-    for point in sorted(points, key=lambda point: (point.latency_s, point.name)):
-        spots = _spots(point, across.at(point.latency_s), up.at(point.score))
-        box = min(spots, key=lambda spot: _cost(spot, taken, frame))
+    for point in sorted(points, key=lambda point: (-point.latency_s, point.name)):
+        x, y = places[point.name]
+        others = [Box(ox - 16, oy - 16, 32, 32) for name, (ox, oy) in places.items() if name != point.name]
+        costs = [(_cost(spot, [*taken, *others], frame) + 3 * i, i) for i, spot in enumerate(_spots(point, x, y))]
+        box = _spots(point, x, y)[min(costs)[1]]
         taken.append(box)
-        parts.append(tag("text", point.name, class_=f"label {point.kind}", x=box.x + 2, y=box.y + LINE - 4))
+        parts += [
+            *_leader(box, x, y),
+            tag("text", point.name, class_=f"label {point.kind}", x=box.x + 2, y=box.y + LINE - 4),
+        ]
     return parts
+
+
+def _leader(box: Box, x: float, y: float) -> list[Markup]:
+    """Return a thin line from a point to its label where they do not stand side by side."""
+    middle = box.y + LINE / 2
+    if abs(middle - y) < LINE * 1.5:
+        return []
+    return [tag("line", class_="leader", x1=x, y1=y, x2=box.x if box.x > x else box.x + box.width, y2=middle)]
 
 
 def _occupied(point: Point, across: Axis, up: Axis) -> list[Box]:
     x, y = across.at(point.latency_s), up.at(point.score)
     top, bottom = up.at(point.high), up.at(point.low)
-    return [Box(x - 7, y - 7, 14, 14), Box(x - 3, top, 6, bottom - top)]
+    return [Box(x - 7, y - 7, 14, 14), Box(x - 4, top, 8, bottom - top)]
 
 
 def _spots(point: Point, x: float, y: float) -> list[Box]:

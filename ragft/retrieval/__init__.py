@@ -1,0 +1,1 @@
+"""Passages found for queries: the embedder, the store, and the retriever."""

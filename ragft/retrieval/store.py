@@ -22,6 +22,9 @@ from ragft.retrieval.embedder import Vectors
 PAGE = 512
 """Rows read, embedded and written at once: what a crash can lose, and below every limit of the store."""
 
+SPARE = 16
+"""Passages fetched beyond those asked for; equal texts in more documents than this tie in the store's order."""
+
 
 @dataclass(frozen=True, slots=True)
 class SyncReport:
@@ -43,7 +46,9 @@ class PassageStore:
         self._collection = self._open()
         found = (self._collection.metadata or {}).get("embedder")
         if found != embedder_fingerprint:
-            raise RagftError(f"the index {name} was made by another embedder ({found})", "run: ragft index FILE --rebuild")
+            raise RagftError(
+                f"the index {name} was made by another embedder ({found})", "run: ragft index FILE --rebuild"
+            )
 
     def _open(self) -> chromadb.Collection:
         return self._client.get_or_create_collection(
@@ -85,13 +90,15 @@ class PassageStore:
         prints: dict[str, str] = {}
         for offset in range(0, self._collection.count(), PAGE):
             page = self._collection.get(include=["metadatas"], limit=PAGE, offset=offset)
-            prints.update({id_: str(row["print"]) for id_, row in zip(page["ids"], page["metadatas"] or [], strict=True)})
+            prints.update(
+                {id_: str(row["print"]) for id_, row in zip(page["ids"], page["metadatas"] or [], strict=True)}
+            )
         return prints
 
     def _add(self, passages: Sequence[Passage], embed: Callable[[Sequence[str]], Vectors]) -> None:
         self._collection.add(
             ids=[passage.id for passage in passages],
-            embeddings=embed([embedded_text(passage.title, passage.text) for passage in passages]),  # type: ignore[arg-type]
+            embeddings=embed([embedded_text(passage.title, passage.text) for passage in passages]),
             documents=[passage.text for passage in passages],
             metadatas=[_metadata(passage) for passage in passages],
         )
@@ -103,16 +110,19 @@ class PassageStore:
             raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
 
     def search(self, vectors: Vectors, top_k: int) -> list[list[RankedPassage]]:
-        """Return the nearest passages of each query by cosine similarity, best first, ties broken by id."""
-        count = min(top_k, self._collection.count())
+        """Return the nearest passages of each query by cosine similarity, best first, ties broken by id.
+
+        A few more are fetched than returned, so that ties at the end do not depend on the order of insertion.
+        """
+        count = min(top_k + SPARE, self._collection.count())
         if count == 0:
             return [[] for _ in vectors]
         found = self._collection.query(
-            query_embeddings=vectors,  # type: ignore[arg-type]
+            query_embeddings=vectors,
             n_results=count,
             include=["documents", "metadatas", "distances"],
         )
-        return [_ranked(found, query) for query in range(len(vectors))]
+        return [_ranked(found, query)[:top_k] for query in range(len(vectors))]
 
 
 def text_print(passage: Passage) -> str:
@@ -137,7 +147,11 @@ def _metadata(passage: Passage) -> dict[str, str | int]:
 
 def _ranked(found: Mapping[str, Any], query: int) -> list[RankedPassage]:
     rows = zip(
-        found["ids"][query], found["documents"][query], found["metadatas"][query], found["distances"][query], strict=True
+        found["ids"][query],
+        found["documents"][query],
+        found["metadatas"][query],
+        found["distances"][query],
+        strict=True,
     )
     ranked = [RankedPassage(_passage(id_, text, row), 1.0 - float(distance)) for id_, text, row, distance in rows]
     return sorted(ranked, key=lambda item: (-item.score, item.passage.id))

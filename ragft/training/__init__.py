@@ -1,0 +1,1 @@
+"""Adapters trained on examples: the examples as tokens, and LoRA training."""

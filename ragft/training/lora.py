@@ -25,6 +25,7 @@ from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel
 from ragft.training.examples import IGNORED, Collator, TrainingTokens, drawn_order
 
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Where training stands: optimiser steps, the last losses, and tokens read per second (padding not counted)."""
@@ -72,6 +73,8 @@ def train(
     """
     set_seed(seed)
     model = _wrapped(language_model, config)
+    base: Any = language_model.model
+    head = base.get_output_embeddings().register_forward_pre_hook(_contiguous)
     try:
         trainer = _trainer(model, language_model, config, train_rows, dev_rows, folder, seed, on_progress)
         started = time.perf_counter()
@@ -80,8 +83,9 @@ def train(
         model.save_pretrained(target)
         return _result(trainer, config, train_rows, seconds)
     finally:
+        head.remove()
         model.unload()
-        language_model.model.eval().requires_grad_(False)
+        base.eval().requires_grad_(False)
 
 
 def _wrapped(language_model: LanguageModel, config: AdapterConfig) -> Any:  # noqa: ANN401 - a PeftModel
@@ -91,13 +95,20 @@ def _wrapped(language_model: LanguageModel, config: AdapterConfig) -> Any:  # no
     try:
         return get_peft_model(language_model.model, LoraConfig(task_type="CAUSAL_LM", **peft))
     except ValueError as error:
-        names = sorted({n.rsplit(".", 1)[-1] for n, m in language_model.model.named_modules() if isinstance(m, torch.nn.Linear)})
+        modules = language_model.model.named_modules()
+        names = sorted({name.rsplit(".", 1)[-1] for name, module in modules if isinstance(module, torch.nn.Linear)})
         raise RagftError(f"peft.target_modules: {error}", f"linear modules of the model: {', '.join(names)}") from None
+
+
+def _contiguous(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    """Give the head its kept positions in one block: torch copies the whole head once per example for a strided one."""
+    return tuple(argument.contiguous() for argument in arguments)
 
 
 def _checkpoint(folder: Path) -> str | None:
     """Return the last whole checkpoint; one that was being written when the process died has no trainer state."""
-    while folder.is_dir() and (last := get_last_checkpoint(str(folder))) is not None:
+    find: Callable[[str], str | None] = get_last_checkpoint
+    while folder.is_dir() and (last := find(str(folder))) is not None:
         if (Path(last) / "trainer_state.json").exists():
             return last
         shutil.rmtree(last)
@@ -149,9 +160,7 @@ def _trainer(
 def _planned_steps(config: AdapterConfig, examples: int) -> int:
     """Return the optimiser steps: `max_steps` if it is set, else what the epochs give."""
     settings = config.training
-    steps = math.ceil(
-        math.ceil(examples / settings.per_device_train_batch_size) / settings.gradient_accumulation_steps
-    )
+    steps = math.ceil(math.ceil(examples / settings.per_device_train_batch_size) / settings.gradient_accumulation_steps)
     return steps if settings.max_steps < 0 else min(settings.max_steps, steps)
 
 
@@ -209,7 +218,7 @@ class _CompletionTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """Return the loss of one micro-batch, computing logits at the positions that predict a completion token only."""
+        """Return the loss of one micro-batch, with logits at the completion's positions only."""
         labels = inputs["labels"]
         reading = {key: value for key, value in inputs.items() if key != "labels"}
         outputs = model(**reading, use_cache=False, logits_to_keep=labels.shape[1])
@@ -239,7 +248,11 @@ class _Watcher(TrainerCallback):
         self._began: tuple[int, float] | None = None
 
     def on_step_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any  # noqa: ANN401
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **_: Any,  # noqa: ANN401
     ) -> None:
         """Remember when and at which step this process began to train."""
         if self._began is None:
@@ -267,9 +280,7 @@ class _Watcher(TrainerCallback):
         return read / max(1e-9, time.perf_counter() - began)
 
 
-def _result(
-    trainer: Trainer, config: AdapterConfig, rows: Sequence[TrainingTokens], seconds: float
-) -> TrainingResult:
+def _result(trainer: Trainer, config: AdapterConfig, rows: Sequence[TrainingTokens], seconds: float) -> TrainingResult:
     state, settings = trainer.state, config.training
     per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
     dataset: Any = trainer.train_dataset

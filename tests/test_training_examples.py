@@ -1,0 +1,159 @@
+"""Training examples: loss on exactly the completion and its end of turn, left padding, and a fair order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import ceil, floor
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ragft.errors import DataError
+from ragft.training.examples import IGNORED, WINDOW, Collator, TrainingText, TrainingTokens, drawn_order, tokenized
+
+CALM = settings(deadline=None, max_examples=60)
+PAD, END = 0, 99
+
+
+class FakeTokenizer:
+    """One token per character: its code point."""
+
+    eos_token_id = END
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
+        assert not add_special_tokens
+        return {"input_ids": [ord(character) for character in text]}
+
+
+def codes(text: str) -> tuple[int, ...]:
+    return tuple(map(ord, text))
+
+
+def tokens(id_: str, prompt: str, completion: str) -> TrainingTokens:
+    return TrainingTokens(id_, codes(prompt), (*codes(completion), END))
+
+
+def test_prompt_and_completion_are_tokenised_apart_and_the_end_of_turn_is_learnt() -> None:
+    rows = tokenized([TrainingText("a", "Who?", "Ada"), TrainingText("b", "", "No")], FakeTokenizer(), None)
+    assert rows == [tokens("a", "Who?", "Ada"), tokens("b", "", "No")]
+    assert [row.length for row in rows] == [8, 3]
+
+
+def test_an_answer_without_tokens_is_an_error_that_names_the_example() -> None:
+    with pytest.raises(DataError, match="training example 'b' has no label tokens"):
+        tokenized([TrainingText("a", "Who?", "Ada"), TrainingText("b", "Who?", "")], FakeTokenizer(), None)
+
+
+def test_an_example_over_the_models_context_is_an_error_and_never_cut() -> None:
+    texts = [TrainingText("a", "Who?", "Ada"), TrainingText("b", "Who??", "Ada")]
+    assert [row.length for row in tokenized(texts, FakeTokenizer(), 9)] == [8, 9]
+    with pytest.raises(DataError, match="training example 'b' has 9 tokens, and the model reads 8") as caught:
+        tokenized(texts, FakeTokenizer(), 8)
+    assert "retrieval.top_k" in (caught.value.hint or "")
+
+
+def test_no_training_examples_are_an_error() -> None:
+    with pytest.raises(DataError, match="there are no training examples"):
+        tokenized([], FakeTokenizer(), None)
+
+
+def test_a_batch_is_padded_on_the_left_with_labels_on_the_completions_only() -> None:
+    batch = Collator(PAD)([tokens("a", "Who", "Al"), tokens("b", "W", "A"), tokens("c", "Wo", "Alf")])
+    a, f, h, l, o, w = map(ord, "AfhloW")  # noqa: E741
+    assert batch["input_ids"].tolist() == [
+        [w, h, o, a, l, END],
+        [PAD, PAD, PAD, w, a, END],
+        [w, o, a, l, f, END],
+    ]
+    assert batch["attention_mask"].tolist() == [[1] * 6, [0, 0, 0, 1, 1, 1], [1] * 6]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 4, 5], [0, 0, 0, 0, 1, 2], [0, 1, 2, 3, 4, 5]]
+    no = IGNORED
+    assert batch["labels"].tolist() == [[no, no, a, l, END], [no, no, no, a, END], [no, a, l, f, END]]
+
+
+ROWS = st.lists(
+    st.builds(
+        TrainingTokens,
+        st.just("x"),
+        st.lists(st.integers(1, 50), min_size=1, max_size=9).map(tuple),
+        st.lists(st.integers(1, 50), max_size=5).map(lambda ids: (*ids, END)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@CALM
+@given(ROWS)
+def test_every_label_is_the_token_that_stands_there_and_the_first_column_has_none(rows: list[TrainingTokens]) -> None:
+    batch = Collator(PAD)(rows)
+    labels = batch["labels"]
+    kept = batch["input_ids"][:, -labels.shape[1] :]
+    has_loss = labels != IGNORED
+    assert kept.shape == labels.shape
+    assert not has_loss[:, 0].any()  # its logits predict the second column, and nothing predicts it
+    assert torch.equal(kept[has_loss], labels[has_loss])
+    assert has_loss.sum(dim=1).tolist() == [len(row.completion) for row in rows]
+    for number, row in enumerate(rows):
+        assert tuple(labels[number][has_loss[number]].tolist()) == row.completion
+        read = batch["attention_mask"][number].bool()
+        assert tuple(batch["input_ids"][number][read].tolist()) == row.prompt + row.completion
+        assert batch["position_ids"][number][read].tolist() == list(range(row.length))
+
+
+@CALM
+@given(
+    st.lists(st.integers(1, 500), min_size=1, max_size=70),
+    st.floats(0.05, 4, allow_nan=False),
+    st.integers(1, 9),
+    st.integers(0, 5),
+)
+def test_every_example_is_seen_as_often_as_there_are_epochs(
+    lengths: list[int], epochs: float, batch_size: int, seed: int
+) -> None:
+    order = drawn_order(lengths, epochs=epochs, batch_size=batch_size, seed=seed)
+    assert len(order) == max(1, round(epochs * len(lengths)))
+    seen = Counter(order)
+    share = len(order) / len(lengths)
+    assert all(floor(share) <= seen[index] <= ceil(share) for index in range(len(lengths)))
+    assert set(seen) <= set(range(len(lengths)))
+
+
+def test_a_whole_epoch_of_whole_windows_is_a_permutation() -> None:
+    n = 2 * WINDOW * 4
+    order = drawn_order(range(1, n + 1), epochs=3, batch_size=4, seed=1)
+    epochs = [order[start : start + n] for start in range(0, 3 * n, n)]
+    assert all(sorted(epoch) == list(range(n)) for epoch in epochs)
+    windows = [frozenset(epoch[: n // 2]) for epoch in epochs]
+    assert len({*windows, frozenset(range(n // 2))}) == 4  # drawn anew in each epoch, and never in file order
+
+
+def test_the_seed_alone_decides_the_order() -> None:
+    lengths = [number % 7 + 1 for number in range(50)]
+    first = drawn_order(lengths, epochs=2.5, batch_size=4, seed=1)
+    assert drawn_order(lengths, epochs=2.5, batch_size=4, seed=1) == first
+    assert drawn_order(lengths, epochs=2.5, batch_size=4, seed=2) != first
+
+
+def test_less_than_one_example_is_one_and_none_is_none() -> None:
+    assert drawn_order([5, 5, 5], epochs=0.01, batch_size=2, seed=1) in ([0], [1], [2])
+    assert drawn_order([], epochs=2, batch_size=2, seed=1) == []
+
+
+def test_examples_of_similar_length_share_a_batch_and_batches_are_shuffled() -> None:
+    n = WINDOW * 4
+    lengths = list(range(n, 0, -1))
+    order = drawn_order(lengths, epochs=1, batch_size=4, seed=3)
+    batches = [[lengths[index] for index in order[start : start + 4]] for start in range(0, n, 4)]
+    assert all(max(batch) - min(batch) == 3 for batch in batches)
+    firsts = [batch[0] for batch in batches]
+    assert firsts != sorted(firsts)
+
+
+def test_a_short_batch_comes_last_in_its_window() -> None:
+    order = drawn_order([1, 2, 3, 4, 5, 6, 7], epochs=1, batch_size=3, seed=1)
+    assert sorted(order) == list(range(7))
+    assert order[6:] == [6]  # sorted by length: 0 1 2 | 3 4 5 | 6
+    assert sorted((tuple(order[:3]), tuple(order[3:6]))) == [(0, 1, 2), (3, 4, 5)]
