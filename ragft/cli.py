@@ -36,17 +36,17 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The experiment file 
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as retrieval.top_k=3. Repeatable."),
-]  # noqa: E501
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no news.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 RunsDir = Annotated[Path, typer.Option("--runs-dir", envvar="RAGFT_RUNS_DIR", help="Where run folders are written.")]
 WorkspaceDir = Annotated[
     Path, typer.Option("--workspace", envvar="RAGFT_WORKSPACE", help="Where indexes, adapters and answers are kept.")
-]  # noqa: E501
+]
 Wait = Annotated[
     float, typer.Option("--wait", metavar="SECONDS", help="How long to wait for another command on the same workspace.")
-]  # noqa: E501
+]
 
 RUNS, WORKSPACE, WAIT_S = Path("runs"), Path(".ragft"), 3600.0
 
@@ -61,7 +61,7 @@ def _version(shown: bool) -> None:
 def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
-    ] = False,  # noqa: E501
+    ] = False,
 ) -> None:
     """Measure whether to fine-tune a language model, give it retrieval, do both, or just prompt it."""
 
@@ -119,7 +119,7 @@ def compare(
     set_: Set = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it would take.")
-    ] = False,  # noqa: E501
+    ] = False,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
     workspace: WorkspaceDir = WORKSPACE,
@@ -167,7 +167,7 @@ def finetune(
     file: File,
     adapter: Annotated[
         list[str] | None, typer.Option("--adapter", "-a", help="Train only this adapter. Repeatable.")
-    ] = None,  # noqa: E501
+    ] = None,
     set_: Set = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and on what text.")] = False,
     as_json: Json = False,
@@ -201,7 +201,7 @@ def index(
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Embed everything again.")] = False,
     evaluate: Annotated[
         bool, typer.Option("--evaluate/--no-evaluate", help="Measure retrieval on the eval examples' gold documents.")
-    ] = True,  # noqa: E501
+    ] = True,
     set_: Set = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -233,13 +233,13 @@ def rag_query(
     file: File,
     question: Annotated[
         str | None, typer.Argument(help="The question; without one, a prompt that takes one after another.")
-    ] = None,  # noqa: E501
+    ] = None,
     arm: Annotated[
         str | None, typer.Option("--arm", help="The arm that answers: rag, or the first that retrieves.")
-    ] = None,  # noqa: E501
+    ] = None,
     show_prompt: Annotated[
         bool, typer.Option("--show-prompt", help="Also show the prompt as the model reads it.")
-    ] = False,  # noqa: E501
+    ] = False,
     set_: Set = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -280,7 +280,7 @@ def _answer_all(
     questions: Any,
     *,
     as_json: bool,
-    show_prompt: bool,  # noqa: ANN401
+    show_prompt: bool,
 ) -> None:
     """Answer each question and keep the answers in the run folder."""
     from ragft.console import answer_text
@@ -330,7 +330,7 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write experiment.yaml.")] = Path(),
     quickstart: Annotated[
         bool, typer.Option("--quickstart", help="Also write the quick-start documents and examples.")
-    ] = False,  # noqa: E501
+    ] = False,
     debug: Debug = False,
 ) -> None:
     """Write a commented starter experiment into a folder."""
