@@ -6,11 +6,11 @@ Nothing heavy is imported here: each command reaches for what it needs when it r
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -277,7 +277,7 @@ def _answer_all(
     session: Session,
     run: Run,
     terminal: Terminal,
-    questions: Any,
+    questions: Iterable[str],
     *,
     as_json: bool,
     show_prompt: bool,

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 
 
 def fast_tokenizer(folder: Path) -> tuple[Tokenizer, int] | None:
-    """Return (tokenizer, tokens the model reads) of a sentence-transformers folder, or None where its files lack them."""
+    """Return (tokenizer, tokens the model reads) of a sentence-transformers folder; None where its files lack them."""
     tokenizer, settings = folder / "tokenizer.json", folder / "sentence_bert_config.json"
     if not tokenizer.exists() or not settings.exists():
         return None

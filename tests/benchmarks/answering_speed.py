@@ -1,0 +1,134 @@
+"""Answering speed: ragft against a plain one-at-a-time loop with transformers, on the same prompts in one run.
+
+    python tests/benchmarks/answering_speed.py [DOCUMENTS.jsonl EXAMPLES.jsonl]
+
+48 prompts of about 390 tokens with 24 new tokens each, made of the quick-start handbook unless files are given. Rows
+are interleaved and repeated; the medians stand beside the ratio to the plain float32 loop. Also prints how many greedy
+answers bfloat16 and batching change, and what that does to token F1 against the references.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+from ragft.config import FieldNames, FilesSource
+from ragft.data.documents import load_documents
+from ragft.evaluation.answers import token_f1
+from ragft.generation.generator import Journal, ask
+from ragft.generation.local import LocalGenerator
+from ragft.models.language_model import LanguageModel, convert_gguf, load
+from ragft.models.sources import resolve
+from ragft.prompts import TEMPLATES, render
+from ragft.records import Passage
+from ragft.tasks.qa import Qa
+from ragft.workspace import Workspace
+
+PROMPTS, NEW_TOKENS, PROMPT_TOKENS = 48, 24, 390
+HANDBOOK = Path(__file__).parents[2] / "configs" / "quickstart"
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("documents", nargs="?", type=Path, default=HANDBOOK / "documents")
+    parser.add_argument("examples", nargs="?", type=Path, default=HANDBOOK / "eval.jsonl")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--workspace", type=Path, default=Path(".ragft"))
+    return parser.parse_args()
+
+
+def build_prompts(model: LanguageModel, documents: Path, examples: Path) -> tuple[list[str], list[list[str]]]:
+    """Return (prompts, references): the gold document first, then others until the prompt is long enough."""
+    known = {d.id: d for d in load_documents([FilesSource(path=documents)], FieldNames())}
+    rows = [json.loads(line) for line in examples.read_text(encoding="utf-8").splitlines()]
+    answerable = [row for row in rows if row.get("references") or row.get("answers")][:PROMPTS]
+    prompts = []
+    for number, row in enumerate(answerable):
+        gold = (row.get("gold_document_ids") or row["gold_doc_ids"])[0]
+        order = [gold, *list(known)[number:], *list(known)[:number]]
+        passages = [Passage(i, i, known[i].title, known[i].text, 0, len(known[i].text)) for i in dict.fromkeys(order)]
+        prompts.append(_filled(model, row["question"], passages))
+    return prompts, [row.get("references") or row["answers"] for row in answerable]
+
+
+def _filled(model: LanguageModel, question: str, passages: list[Passage]) -> str:
+    for count in range(1, len(passages)):
+        prompt = render(model.tokenizer, TEMPLATES["qa-short-1"], question, passages=passages[:count])
+        if len(model.tokenizer(prompt)["input_ids"]) >= PROMPT_TOKENS:
+            return prompt
+    raise ValueError("the documents are too short for these prompts")
+
+
+@torch.inference_mode()
+def plain_loop(model: LanguageModel, prompts: list[str]) -> list[str]:
+    """Return answers one at a time, as a first script would."""
+    answers = []
+    network: PreTrainedModel = model.model
+    for prompt in prompts:
+        batch = model.tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
+        output = network.generate(
+            **batch, max_new_tokens=NEW_TOKENS, do_sample=False, pad_token_id=model.tokenizer.pad_token_id
+        )
+        new = output[0, batch["input_ids"].shape[1] :]
+        answers.append(str(model.tokenizer.decode(new, skip_special_tokens=True)).strip())
+    return answers
+
+
+def by_ragft(model: LanguageModel, prompts: list[str], batch_size: int) -> list[str]:
+    """Return answers as ragft asks: journaled, in batches of similar length."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal(Path(folder) / "answers.jsonl")
+        generator = LocalGenerator(model, NEW_TOKENS)
+        return [answer.text for answer in ask(generator, prompts, journal, batch_size=batch_size)]
+
+
+def main() -> None:
+    """Run every row in turn, repeat, and print medians."""
+    options = read_arguments()
+    workspace = Workspace(options.workspace.resolve()).prepare()
+    folder = resolve("smollm2-135m-instruct", None, workspace, convert_gguf)
+    full, half = load(folder, "float32", "cpu"), load(folder, "bfloat16", "cpu")
+    prompts, references = build_prompts(full, options.documents, options.examples)
+    lengths = [len(full.tokenizer(prompt)["input_ids"]) for prompt in prompts]
+    size = f"{len(prompts)} prompts of {statistics.mean(lengths):.0f} tokens, {NEW_TOKENS} new"
+    print(f"{size}; medians of {options.repeats}")
+    rows: dict[str, Callable[[], list[str]]] = {
+        "plain loop, float32": lambda: plain_loop(full, prompts),
+        "plain loop, bfloat16": lambda: plain_loop(half, prompts),
+        "ragft, float32, batches of 8": lambda: by_ragft(full, prompts, 8),
+        "ragft, bfloat16, batches of 8": lambda: by_ragft(half, prompts, 8),
+        "ragft, bfloat16, batches of 16": lambda: by_ragft(half, prompts, 16),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in rows}
+    answers: dict[str, list[str]] = {}
+    for _ in range(options.repeats):
+        for name, run in rows.items():
+            started = time.perf_counter()
+            answers[name] = run()
+            seconds[name].append(time.perf_counter() - started)
+    report(seconds, answers, references)
+
+
+def report(seconds: dict[str, list[float]], answers: dict[str, list[str]], references: list[list[str]]) -> None:
+    """Print one line a row: questions per second, ratio, answers changed, token F1."""
+    first, parse = next(iter(seconds)), Qa().parse
+    base = statistics.median(seconds[first])
+    print(f"{'':32} {'questions/s':>12} {'ratio':>6} {'changed':>8} {'token F1':>9}")
+    for name, times in seconds.items():
+        middle = statistics.median(times)
+        changed = statistics.fmean(one != other for one, other in zip(answers[name], answers[first], strict=True))
+        f1 = statistics.fmean(token_f1(parse(a), r) for a, r in zip(answers[name], references, strict=True))
+        print(f"{name:32} {len(references) / middle:12.2f} {base / middle:6.2f} {changed:8.0%} {f1:9.3f}")
+
+
+if __name__ == "__main__":
+    main()
