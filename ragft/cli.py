@@ -1,13 +1,14 @@
 """The command line: what each command takes, and which function does it. The only code that knows Typer.
 
-Nothing heavy is imported here: each command reaches for what it needs when it runs, so `ragft --help` is quick.
+Nothing heavy is imported here: each command reaches for what it needs when it runs, so `ragft --help` is quick, and
+only once its experiment file has been read, so a fault in that is told at once.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ragft.console import Terminal
     from ragft.query import QueryResult, Session
     from ragft.runs import Run
+    from ragft.workspace import Workspace
 
 app = typer.Typer(
     name="ragft",
@@ -106,11 +108,17 @@ def _running(
         secrets=loaded.secrets,
     )
 
+    with run, _held(space, f"ragft {command} {file}", wait, terminal):
+        yield Bench(experiment, space, terminal), run
+
+
+def _held(space: Workspace, who: str, wait: float, terminal: Terminal) -> AbstractContextManager[None]:
+    """Hold the workspace for one command; whoever waits is told for whom."""
+
     def on_wait(holder: str) -> None:
         terminal.say(f"waiting for {holder}, which holds {space.root}")
 
-    with run, space.locked(f"ragft {command} {file}", wait_s=wait, on_wait=on_wait):
-        yield Bench(experiment, space, terminal), run
+    return space.locked(who, wait_s=wait, on_wait=on_wait)
 
 
 @app.command()
@@ -130,12 +138,13 @@ def compare(
     """Build what is missing, ask every arm every question, and say what to ship."""
     with _speaking(debug=debug, quiet=quiet) as terminal:
         if dry_run:
-            _dry_run(file, set_, terminal, workspace, as_json=as_json)
+            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json)
             return
-        from ragft.compare import compare as run_compare
         from ragft.console import arms_table, verdict_text
 
         with _running("compare", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+            from ragft.compare import compare as run_compare
+
             result = run_compare(bench, run)
         if as_json:
             terminal.json({"run": run.path, "verdict": asdict(result.verdict), "metrics": result.metrics})
@@ -147,15 +156,21 @@ def compare(
         terminal.text(f"report: {run.path / 'report.html'}")
 
 
-def _dry_run(file: Path, overrides: list[str] | None, terminal: Terminal, workspace: Path, *, as_json: bool) -> None:
+def _dry_run(
+    file: Path, overrides: list[str] | None, terminal: Terminal, workspace: Path, wait: float, *, as_json: bool
+) -> None:
+    """Print the plan; the workspace is held meanwhile, because a journal may not be read while it is written."""
     from ragft.arms.bench import Bench
-    from ragft.arms.planning import plan
     from ragft.config import load_experiment
     from ragft.console import plan_text
     from ragft.workspace import Workspace
 
     loaded = load_experiment(file, overrides or ())
-    planned = plan(Bench(loaded.experiment, Workspace(workspace.expanduser().resolve()).prepare(), terminal))
+    space = Workspace(workspace.expanduser().resolve()).prepare()
+    from ragft.arms.planning import plan
+
+    with _held(space, f"ragft dry run of {file}", wait, terminal):
+        planned = plan(Bench(loaded.experiment, space, terminal))
     if as_json:
         terminal.json(planned)
     else:
@@ -180,12 +195,13 @@ def finetune(
     """Train the adapters of the experiment, or reuse those that are there."""
     with _speaking(debug=debug, quiet=quiet) as terminal:
         if dry_run:
-            _dry_run(file, set_, terminal, workspace, as_json=as_json)
+            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json)
             return
         from ragft.console import adapters_table
-        from ragft.finetune import finetune as run_finetune
 
         with _running("finetune", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+            from ragft.finetune import finetune as run_finetune
+
             trained = run_finetune(bench, run, adapter or ())
         if as_json:
             terminal.json({"run": run.path, "adapters": trained})
@@ -212,11 +228,12 @@ def index(
 ) -> None:
     """Bring the index in step with the documents and measure retrieval."""
     with _speaking(debug=debug, quiet=quiet) as terminal:
-        from ragft.arms.measuring import metric_rows
         from ragft.console import estimates_table, index_text
-        from ragft.index import index as run_index
 
         with _running("index", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+            from ragft.arms.measuring import metric_rows
+            from ragft.index import index as run_index
+
             result = run_index(bench, run, rebuild=rebuild, evaluate=evaluate)
         rows = metric_rows(result.retrieval)
         if as_json:
@@ -249,15 +266,17 @@ def rag_query(
     debug: Debug = False,
 ) -> None:
     """Answer a question from the documents, with numbered sources."""
-    with _speaking(debug=debug, quiet=quiet) as terminal:
+    with (
+        _speaking(debug=debug, quiet=quiet) as terminal,
+        _running("rag-query", file, set_, terminal, runs_dir, workspace, wait) as (bench, run),
+    ):
         from ragft.query import Session
 
-        with _running("rag-query", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
-            session = Session(bench, arm)
-            session.prepare()
-            run.note(prompts=[session.arm.prompt])
-            asked = [question] if question is not None else _typed(terminal)
-            _answer_all(session, run, terminal, asked, as_json=as_json, show_prompt=show_prompt)
+        session = Session(bench, arm)
+        session.prepare()
+        run.note(prompts=[session.arm.prompt])
+        asked = [question] if question is not None else _typed(terminal)
+        _answer_all(session, run, terminal, asked, as_json=as_json, show_prompt=show_prompt)
 
 
 def _typed(terminal: Terminal) -> Iterator[str]:

@@ -14,7 +14,7 @@ from ragft.arms.measuring import arm_row, clusters, metric_rows, retrieval_estim
 from ragft.arms.planning import needs_index
 from ragft.data.checks import DataFinding
 from ragft.errors import NotComparableError
-from ragft.evaluation.answers import score_answers
+from ragft.evaluation.answers import answer_metric, score_answers
 from ragft.evaluation.comparison import Comparison, compare_arms
 from ragft.records import Answer, Estimate, Score
 from ragft.report import load_report, render_html, render_markdown
@@ -42,10 +42,19 @@ def compare(bench: Bench, run: Run) -> CompareResult:
     adapters = Adapters(bench, knowledge)
     asking = Asking(bench, knowledge, adapters)
     arms = [asking.arm(name) for name in bench.experiment.compare.arms]
+    _check(bench, arms)
     state = _index(knowledge, run, arms, adapters)
     trained = _train(run, arms, adapters)
     asked = _ask(bench, run, asking, arms)
     return _conclude(bench, run, _Made(findings, knowledge, state, adapters, trained, arms, asked, asking))
+
+
+def _check(bench: Bench, arms: Sequence[Arm]) -> None:
+    """Raise, before anything is built, for what would otherwise show only when every question has been asked."""
+    for metric in _metrics(bench)[1]:
+        answer_metric(metric)
+    if all(arm.is_control for arm in arms):
+        raise NotComparableError("every arm is a control (oracle or random passages)", "add an arm that could ship")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +165,6 @@ def _retrieval(bench: Bench, made: _Made) -> tuple[Estimate, ...]:
 
 def _verdict(bench: Bench, made: _Made, comparison: Comparison, rows: Mapping[str, Any]) -> Verdict:
     candidates = [arm for arm in made.arms if not arm.is_control]
-    if not candidates:
-        raise NotComparableError("every arm is a control (oracle or random passages)", "add an arm that could ship")
     waits = {arm.name: rows[arm.name]["latency_s_p50"] for arm in candidates}
     requirements = bench.experiment.compare.requirements
     return decide(

@@ -28,6 +28,9 @@ from ragft.errors import RagftError
 
 INTERRUPTED = 130
 
+PIPED: dict[str, Any] = {"width": 240, "soft_wrap": True}
+"""How results are laid out where stdout is no terminal: wide enough for every column of a table."""
+
 
 def quiet_libraries() -> None:
     """Send the chatter of libraries to the log of the run, and keep them from opening progress bars of their own."""
@@ -49,7 +52,8 @@ class Terminal:
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
         self.err = Console(stderr=True, highlighter=NullHighlighter())
-        self.out = Console(highlighter=NullHighlighter(), soft_wrap=not sys.stdout.isatty())
+        # In a pipe or a file nothing is cut to the width of a terminal that is not there.
+        self.out = Console(highlighter=NullHighlighter(), **({} if sys.stdout.isatty() else PIPED))
 
     @contextmanager
     def work(self, title: str, total: int, unit: str) -> Iterator[Work]:
@@ -129,8 +133,15 @@ def guarded(terminal: Terminal, *, debug: bool) -> Iterator[None]:
         raise SystemExit(1) from None
     except Exception as error:
         _show(terminal, debug)
+        if any(words in str(error).lower() for words in DISK_FULL):
+            terminal.error(*_system_error(OSError(errno.ENOSPC, "")))
+            raise SystemExit(1) from None
         terminal.error(f"{type(error).__name__}: {error}", "this is a fault in ragft or a library; --debug shows where")
         raise SystemExit(1) from None
+
+
+DISK_FULL = ("no space left on device", "disk is full")
+"""How libraries that raise errors of their own (safetensors, SQLite under Chroma) say that the disk is full."""
 
 
 def _show(terminal: Terminal, debug: bool) -> None:

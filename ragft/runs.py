@@ -108,7 +108,12 @@ class Run:
     ) -> None:
         if error is not None and not isinstance(error, RagftError | KeyboardInterrupt):
             logger.error("the command failed", exc_info=(type(error), error, trace))
-        self._finish(error)
+        try:
+            self._finish(error)
+        finally:
+            self._close_log()
+
+    def _close_log(self) -> None:
         if self._log is not None:
             logger.setLevel(self._level)
             for name in LOGGERS:

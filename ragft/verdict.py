@@ -168,8 +168,8 @@ def _turned(contrast: ContrastResult) -> ContrastResult:
         contrast,
         first=contrast.second,
         second=contrast.first,
-        difference=None if contrast.difference is None else -contrast.difference,
-        interval=None if interval is None else replace(interval, low=-interval.high, high=-interval.low),
+        difference=None if contrast.difference is None else 0.0 - contrast.difference,  # -0.0 would be shown as such
+        interval=None if interval is None else replace(interval, low=0.0 - interval.high, high=0.0 - interval.low),
     )
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +18,12 @@ import yaml
 from ragft import jsonl
 
 if TYPE_CHECKING:
-    from click.testing import Result
     from tokenizers import Tokenizer
+    from typer.testing import Result
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on several threads
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TQDM_DISABLE", "1")
 
 Json = dict[str, Any]
 
@@ -177,7 +178,7 @@ def _word_pieces() -> Any:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))  # noqa: S106 - no password
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -212,7 +213,8 @@ class SmallExperiment:
 
     folder: Path
     config: Json
-    env: dict[str, str] = field(default_factory=dict)
+    first_run: Path = Path()
+    """Run folder of the first `compare`, for one that is built."""
 
     @property
     def file(self) -> Path:
@@ -243,7 +245,7 @@ class SmallExperiment:
 
         from ragft.cli import app
 
-        places = [] if command in ("validate",) else self.places()
+        places = [] if command == "validate" else self.places()
         return CliRunner().invoke(app, [command, str(self.file), *arguments, *places])
 
     def json(self, command: str, *arguments: str) -> Json:
@@ -260,9 +262,6 @@ class SmallExperiment:
     def latest_run(self) -> Path:
         """Return the newest run folder."""
         return max((self.folder / "runs").iterdir(), key=lambda path: path.stat().st_mtime_ns)
-
-
-Build = Callable[..., SmallExperiment]
 
 
 def read(path: Path) -> Any:
@@ -312,8 +311,9 @@ def experiment(tmp_path: Path, tiny_model: Path, tiny_embedder: Path) -> SmallEx
     return write_experiment(tmp_path / "experiment", tiny_model, tiny_embedder)
 
 
-@pytest.fixture
-def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A terminal wide enough that no message is broken into lines."""
-    monkeypatch.setenv("COLUMNS", "1000")
-    return
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_embedder: Path) -> SmallExperiment:
+    """The small experiment after one `compare`; for tests that change no file of it."""
+    experiment = write_experiment(tmp_path_factory.mktemp("built") / "experiment", tiny_model, tiny_embedder)
+    experiment.first_run = experiment.compare()
+    return experiment

@@ -15,6 +15,7 @@ from ragft.arms.adapters import Adapters
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge, drawn
 from ragft.config import ArmConfig
+from ragft.errors import RagftError
 from ragft.generation.generator import Generation, Journal, ask
 from ragft.prompts import Shot, render
 from ragft.records import Answer, ContextKind, Example, Passage
@@ -73,8 +74,14 @@ class Asking:
         """Questions that a model was really asked, by this object."""
 
     def arm(self, name: str) -> Arm:
-        """Return one arm of the experiment; the prompt is the arm's, else its adapter's, else the task's."""
-        config: ArmConfig = self._bench.experiment.compare.arms[name]
+        """Return one arm of the experiment; the prompt is the arm's, else its adapter's, else the task's.
+
+        Raises RagftError where the experiment has no such arm.
+        """
+        arms = self._bench.experiment.compare.arms
+        if name not in arms:
+            raise RagftError(f"the experiment has no arm {name!r}", f"arms: {', '.join(arms)}")
+        config: ArmConfig = arms[name]
         trained = self._bench.experiment.adapters[config.adapter].prompt if config.adapter else None
         prompt = self._bench.template(config.prompt or trained).name
         return Arm(name, config.adapter, config.retrieval, config.shots, prompt)

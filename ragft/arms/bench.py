@@ -73,14 +73,16 @@ class Bench:
     def embedder_folder(self) -> ModelFolder:
         """Where the embedder's weights lie."""
         config = self.experiment.index.embedder
-        return resolve(config.source, config.revision, self.workspace, _convert)
+        return resolve(config.source, config.revision, self.workspace, self._convert)
 
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder, loaded."""
-        from ragft.retrieval.embedder import Embedder
+        folder = self.embedder_folder
+        with self.listener.work("Loading the embedder", 0, ""):
+            from ragft.retrieval.embedder import Embedder
 
-        return Embedder(self.embedder_folder, self.experiment.index.embedder)
+            return Embedder(folder, self.experiment.index.embedder)
 
     @cached_property
     def passages(self) -> list[Passage]:
@@ -101,7 +103,7 @@ class Bench:
     def model_folder(self) -> ModelFolder:
         """Where the language model's weights lie, converted if that was needed."""
         config = self.experiment.model
-        return resolve(config.source, config.revision, self.workspace, _convert)
+        return resolve(config.source, config.revision, self.workspace, self._convert)
 
     @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401 - a transformers tokenizer
@@ -114,10 +116,11 @@ class Bench:
     def language_model(self) -> LanguageModel:
         """The language model, loaded once for every arm and every training."""
         if self._language_model is None:
-            from ragft.models.language_model import load
+            folder, config = self.model_folder, self.experiment.model
+            with self.listener.work("Loading the model", 0, ""):
+                from ragft.models.language_model import load
 
-            config = self.experiment.model
-            self._language_model = load(self.model_folder, config.dtype, config.device)
+                self._language_model = load(folder, config.dtype, config.device)
         return self._language_model
 
     @property
@@ -152,8 +155,8 @@ class Bench:
         examples = [item.path for item in (data.train, data.dev, data.eval) if item is not None]
         return [*source_files(data.documents), *examples]
 
+    def _convert(self, folder: Path, file: str, target: Path) -> None:
+        with self.listener.work("Converting the model", 0, "once"):
+            from ragft.models.language_model import convert_gguf
 
-def _convert(folder: Path, file: str, target: Path) -> None:
-    from ragft.models.language_model import convert_gguf
-
-    convert_gguf(folder, file, target)
+            convert_gguf(folder, file, target)

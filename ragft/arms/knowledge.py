@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import assert_never
 
 from ragft import jsonl, provenance
@@ -103,16 +104,25 @@ class Knowledge:
         """Return the ranked passages of each example's input, asked of the store once per index and input."""
         if self._planning and not self.is_current():
             return [self._stand_in(example) for example in examples]
-        journal = self._bench.workspace.rankings_path(self.fingerprint)
         if not self._rankings:
-            self._rankings = {row["input_sha256"]: self._read(row) for row in jsonl.read_journal(journal)}
+            self._rankings = {row["input_sha256"]: self._read(row) for row in jsonl.read_journal(self._journal)}
         missing = [e for e in examples if provenance.sha256_text(e.input) not in self._rankings]
         if missing:
             self._rank(missing)
         return [self._ranking(example) for example in examples]
 
+    @property
+    def _depth(self) -> int:
+        """Passages ranked for each question: enough for the metrics, and for distractors beside the gold ones."""
+        return max(DEPTH, 2 * self._bench.experiment.retrieval.top_k)
+
+    @property
+    def _journal(self) -> Path:
+        """Where the rankings stand; by depth too, because a shorter ranking lacks what a larger top_k asks for."""
+        return self._bench.workspace.rankings_path(provenance.fingerprint([self.fingerprint, self._depth]))
+
     def _stand_in(self, example: Example) -> Ranking:
-        drawn_passages = self._random(example, max(DEPTH, 2 * self._bench.experiment.retrieval.top_k))
+        drawn_passages = self._random(example, self._depth)
         return Ranking(example.id, tuple(RankedPassage(passage, 0.0) for passage in drawn_passages), 0.0)
 
     def _ranking(self, example: Example) -> Ranking:
@@ -120,17 +130,15 @@ class Knowledge:
         return Ranking(example.id, known.passages, known.seconds)
 
     def _rank(self, examples: Sequence[Example]) -> None:
-        journal = self._bench.workspace.rankings_path(self.fingerprint)
-        depth = max(DEPTH, 2 * self._bench.experiment.retrieval.top_k)
         with self._bench.listener.work("Retrieving", len(examples), "questions") as work:
             for start in range(0, len(examples), 64):
                 page = examples[start : start + 64]
-                found, seconds = self.retriever.search([example.input for example in page], depth)
+                found, seconds = self.retriever.search([example.input for example in page], self._depth)
                 for example, ranked in zip(page, found, strict=True):
                     key = provenance.sha256_text(example.input)
                     self._rankings[key] = Ranking(example.id, tuple(ranked), seconds)
                     scores = [[item.passage.id, item.score] for item in ranked]
-                    jsonl.append_row(journal, {"input_sha256": key, "seconds": seconds, "ranked": scores})
+                    jsonl.append_row(self._journal, {"input_sha256": key, "seconds": seconds, "ranked": scores})
                 work.advance(len(page))
 
     def _read(self, row: jsonl.Row) -> Ranking:

@@ -26,6 +26,8 @@ def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...]
                 )
         if pair[0] == pair[1]:
             yield ("compare", "contrasts", number), f"{pair[0]!r} is contrasted with itself"
+        elif set(pair) in [set(other) for other in experiment.compare.contrasts[:number]]:
+            yield ("compare", "contrasts", number), f"{pair[0]!r} and {pair[1]!r} are contrasted already"
 
 
 def _arm_faults(experiment: Experiment, name: str, arm: ArmConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -57,19 +57,20 @@ class LocalGenerator:
         yield
 
     def _disabled(self) -> Any:  # noqa: ANN401 - PEFT's context manager
-        return self._model.disable_adapter() if self._loaded else nullcontext()
+        return self._model.disable_adapter() if isinstance(self._model, PeftModel) else nullcontext()
 
     def _load(self, folder: Path) -> None:
         """Add an adapter to the model and prove that it changes the logits."""
         check_base(folder, self._lm)
-        name = f"adapter{len(self._loaded)}"
-        if self._loaded:
+        if isinstance(self._model, PeftModel):
+            name = f"adapter{len(self._model.peft_config)}"
             self._model.load_adapter(folder, adapter_name=name)
         else:
+            name = "adapter0"
             self._model = PeftModel.from_pretrained(self._lm.model, folder, adapter_name=name)
         self._model.eval()
-        self._loaded[folder] = name
         self._prove(folder, name)
+        self._loaded[folder] = name
 
     @torch.inference_mode()
     def _prove(self, folder: Path, name: str) -> None:

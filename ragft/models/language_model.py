@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    GgufConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from ragft.config import Device, Dtype
 from ragft.errors import RagftError
+from ragft.models.memory import keep_freed_memory
 from ragft.models.sources import ModelFolder
 
 
@@ -27,6 +35,7 @@ class LanguageModel:
 
 def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
     """Return the model in evaluation mode; raises RagftError where the folder cannot be loaded as a causal LM."""
+    keep_freed_memory()
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
     try:
@@ -36,7 +45,17 @@ def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
         raise RagftError(f"cannot load {folder.source} as a causal language model: {error}") from error
     placed: Any = model
     placed.eval().requires_grad_(False).to(place)
+    placed.generation_config = _end_tokens_only(placed.generation_config)
     return LanguageModel(model, tokenizer, folder, precision, place)
+
+
+def _end_tokens_only(config: Any) -> Any:  # noqa: ANN401 - transformers' GenerationConfig is not typed
+    """Return a generation config that keeps the model's end tokens and nothing else.
+
+    `generate` fills what its caller leaves open from the model's own config, where makers of chat models put repetition
+    penalties and the like: answers would not be greedy, and copying from a passage would be punished.
+    """
+    return GenerationConfig(eos_token_id=getattr(config, "eos_token_id", None))  # type: ignore[no-untyped-call]
 
 
 def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:

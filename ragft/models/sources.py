@@ -113,9 +113,10 @@ def _file_hashes(folder: Path) -> dict[str, str]:
 def _is_intact(folder: Path, workspace: Workspace) -> bool:
     """Return whether a converted model is whole: every file there with the hash written at conversion."""
     record = folder / "ragft.json"
-    if not record.exists():
+    try:
+        files = json.loads(record.read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError):
         return False
-    files = json.loads(record.read_text(encoding="utf-8"))["files"]
     return all((folder / name).exists() and hashed(folder / name, workspace) == sha for name, sha in files.items())
 
 
@@ -142,12 +143,12 @@ def _resolve_folder(source: str, folder: Path, workspace: Workspace) -> ModelFol
 
 def _resolve_hub(source: str, revision: str | None) -> ModelFolder:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     patterns = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "*/config.json"]
     try:
         path = Path(snapshot_download(source, revision=revision, allow_patterns=patterns))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
         raise RagftError(
             f"cannot get {source!r} from the Hub: {str(error).splitlines()[0]}",
             "check the id and the network, give a local folder, or use a packaged model: " + ", ".join(PACKAGED),

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from tokenizers import Tokenizer
 
 
 def fast_tokenizer(folder: Path) -> tuple[Tokenizer, int] | None:
-    """Return (tokenizer, tokens the model reads) of a sentence-transformers folder; None where its files lack them."""
+    """Return (tokenizer, tokens the model reads) of a sentence-transformers folder, or None where its files lack them.
+
+    The limit is `max_seq_length`; folders written by sentence-transformers 6 have none, and there it is the tokenizer's
+    `model_max_length`, at most the model's `max_position_embeddings`.
+    """
     tokenizer, settings = folder / "tokenizer.json", folder / "sentence_bert_config.json"
     if not tokenizer.exists() or not settings.exists():
         return None
-    limit = json.loads(settings.read_text(encoding="utf-8")).get("max_seq_length")
+    limit = _read(settings).get("max_seq_length") or _own_limit(folder)
     return (Tokenizer.from_file(str(tokenizer)), int(limit)) if limit else None
+
+
+def _own_limit(folder: Path) -> int | None:
+    named = _read(folder / "tokenizer_config.json").get("model_max_length")
+    positions = _read(folder / "config.json").get("max_position_embeddings")
+    if not isinstance(named, int) or not isinstance(positions, int) or positions < 1:
+        return None
+    return min(named, positions)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found

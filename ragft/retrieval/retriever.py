@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ragft.records import RankedPassage
-from ragft.retrieval.embedder import Embedder
 from ragft.retrieval.store import PassageStore
+
+if TYPE_CHECKING:
+    from ragft.retrieval.embedder import Embedder
 
 
 class Retriever(Protocol):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import chromadb
 from chromadb.config import Settings
@@ -17,7 +17,9 @@ from ragft.data.chunking import embedded_text
 from ragft.errors import RagftError
 from ragft.provenance import fingerprint, sha256_text
 from ragft.records import Passage, RankedPassage
-from ragft.retrieval.embedder import Vectors
+
+if TYPE_CHECKING:  # its library takes seconds to import, and an index that is in step embeds nothing
+    from ragft.retrieval.embedder import Vectors
 
 PAGE = 512
 """Rows read, embedded and written at once: what a crash can lose, and below every limit of the store."""

@@ -6,6 +6,7 @@ taken off again. Knows nothing of prompts, tasks or run folders.
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 import time
@@ -106,13 +107,22 @@ def _contiguous(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tupl
 
 
 def _checkpoint(folder: Path) -> str | None:
-    """Return the last whole checkpoint; one that was being written when the process died has no trainer state."""
+    """Return the last whole checkpoint; one that was being written when the process died lacks its trainer state."""
     find: Callable[[str], str | None] = get_last_checkpoint
     while folder.is_dir() and (last := find(str(folder))) is not None:
-        if (Path(last) / "trainer_state.json").exists():
+        if _is_whole(Path(last)):
             return last
         shutil.rmtree(last)
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Return whether a checkpoint's trainer state, which is written last, is there and can be read."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 class _Rows(Dataset[TrainingTokens]):
