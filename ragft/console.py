@@ -320,7 +320,7 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
     for finding in plan.findings:
         text.append(f"  data: {finding}\n", style="yellow")
     if plan.example is not None:
-        text.append(f"\nTraining example {plan.example.id}; the marked part alone carries the loss\n", "bold")
-        text.append(plan.example.prompt, style="dim").append(plan.example.completion, style="bold black on green")
-        text.append("<end of turn>", style="bold black on green")
+        text.append(f"\nTraining example {plan.example.id}; only the part in ⟦ ⟧ carries the loss\n", "bold")
+        marked = f"⟦{plan.example.completion}<end of turn>⟧"
+        text.append(plan.example.prompt, style="dim").append(marked, style="bold black on green")
     return text

@@ -26,6 +26,12 @@ PACKAGED = "packaged models: smollm2-135m-instruct, all-minilm-l6-v2"
 FAULT = "this is a fault in ragft or a library; --debug shows where"
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder that holds none of the files, so that messages show their paths in full."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+
+
 def invoke(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
@@ -390,7 +396,7 @@ def test_what_a_dry_run_prints(built: SmallExperiment) -> None:
     assert "  index: 10 documents, 10 passages, reused\n" in text
     assert "  adapter closed_book: 12 examples, reused\n" in text
     assert "  arm rag: 0 of 12 questions to ask, reused\n" in text
-    assert text.endswith("<end of turn>\n")
+    assert text.endswith("⟦green<end of turn>⟧\n")
 
 
 def test_what_validate_prints(built: SmallExperiment) -> None:

