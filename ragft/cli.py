@@ -328,7 +328,7 @@ def validate(file: File, set_: Set = None, as_json: Json = False, debug: Debug =
             if name is not None:
                 template(name, experiment.task.kind)
         if as_json:
-            terminal.json(experiment.model_dump(mode="json"))
+            terminal.json(loaded.resolved())
             return
         arms = ", ".join(experiment.compare.arms)
         terminal.text(f"{file}: valid ({experiment.name}: {experiment.task.kind}; arms: {arms})")

@@ -53,6 +53,10 @@ def _check(bench: Bench, arms: Sequence[Arm]) -> None:
     """Raise, before anything is built, for what would otherwise show only when every question has been asked."""
     for metric in _metrics(bench)[1]:
         answer_metric(metric)
+    if len(arms) < 2:
+        raise NotComparableError(
+            f"there is only one arm ({arms[0].name}), and so nothing to compare", "add another arm"
+        )
     if all(arm.is_control for arm in arms):
         raise NotComparableError("every arm is a control (oracle or random passages)", "add an arm that could ship")
 

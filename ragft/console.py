@@ -9,7 +9,9 @@ import errno
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -115,6 +117,8 @@ class _Bar:
 @contextmanager
 def guarded(terminal: Terminal, *, debug: bool) -> Iterator[None]:
     """Turn every error inside the block into a message and an exit code; `debug` shows the traceback too."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled job ends as Ctrl-C does
     try:
         yield
     except RagftError as error:

@@ -5,7 +5,8 @@ Reads records and numbers only; must not know what an arm is made of beyond how 
 The rules, in the order in which they are applied:
 
 1. An arm is excluded if the whole interval of its primary score lies below `min_score` (an arm that may or may not
-   reach it stays, with a caveat), or if its latency is above `max_latency_s`. None left: "none_qualifies".
+   reach it stays, with a caveat), if its score is 0, or if its latency is above `max_latency_s`. None left:
+   "none_qualifies".
 2. The best arm is the one with the highest mean on the primary metric; on a tie the simpler, then the faster.
 3. Every other arm is compared with the best by the paired interval of (best - arm):
    "equivalent" if its high end is at most `margin`, even if it excludes 0, for that is what the margin means;
@@ -190,6 +191,8 @@ def _failure(field: _Field, arm: str) -> str | None:
     interval = estimate.interval if estimate else None
     if needs.min_score is not None and interval is not None and interval.high < needs.min_score:
         return f"its score {field.mean(arm):.3f} ({_span(interval)}) is below the required {needs.min_score:.3f}"
+    if field.mean(arm) == 0:
+        return f"it got nothing right: its {field.comparison.primary_metric} is 0.000"
     latency = field.latency_s.get(arm)
     if needs.max_latency_s is not None and latency is not None and latency > needs.max_latency_s:
         return f"its latency {latency:.2f} s is above the allowed {needs.max_latency_s:.2f} s"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -39,6 +40,11 @@ class LoadedExperiment:
     def resolved_yaml(self) -> str:
         """Return the experiment with its defaults as YAML in which what came from `${VAR}` is `${VAR}` again."""
         return resolved_yaml(self.experiment, self._expansions, self._variables, self.path.parent)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the same as plain values; what came from `${VAR}` is text, never the value."""
+        values: dict[str, Any] = yaml.safe_load(self.resolved_yaml())
+        return values
 
 
 def load_experiment(

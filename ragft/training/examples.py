@@ -75,19 +75,24 @@ def drawn_order(lengths: Sequence[int], *, epochs: float, batch_size: int, seed:
     """Return the indexes of the examples for the whole training, in the order in which they are seen.
 
     Drawn once from the seed, so a resumed training sees what an uninterrupted one would have seen. Every epoch is a
-    permutation; inside windows of `WINDOW` batches examples of similar length share a batch, which saves padding.
+    permutation. Inside windows of `WINDOW` batches examples of similar length share a batch, which saves padding; a
+    window never spans two epochs, or the copies of one example, which are equally long, would share a batch. What is
+    left over of an epoch opens the next one.
     """
     rng = random.Random(seed)
+    n_left = max(1, round(epochs * len(lengths))) if lengths else 0
     order: list[int] = []
-    n_seen = max(1, round(epochs * len(lengths)))
-    while lengths and len(order) < n_seen:
+    left_over: list[int] = []
+    while n_left > 0:
         epoch = list(range(len(lengths)))
         rng.shuffle(epoch)
-        order += epoch
-    order = order[:n_seen]
-    return [
-        index for window in _windows(order, WINDOW * batch_size) for index in _grouped(window, lengths, batch_size, rng)
-    ]
+        pool = left_over + epoch[:n_left]
+        n_left -= len(epoch)
+        whole = len(pool) // batch_size * batch_size
+        left_over = pool[whole:]
+        for window in _windows(pool[:whole], WINDOW * batch_size):
+            order += _grouped(window, lengths, batch_size, rng)
+    return order + left_over
 
 
 def _windows(order: list[int], size: int) -> list[list[int]]:
@@ -95,12 +100,10 @@ def _windows(order: list[int], size: int) -> list[list[int]]:
 
 
 def _grouped(window: list[int], lengths: Sequence[int], batch_size: int, rng: random.Random) -> list[int]:
-    """Sort one window by length, cut it into batches, and shuffle the full batches (a short one stays last)."""
-    window = sorted(window, key=lambda index: lengths[index])
-    batches = _windows(window, batch_size)
-    last = batches.pop() if len(batches[-1]) < batch_size else []
+    """Sort one window of whole batches by length, cut it into batches, and shuffle those."""
+    batches = _windows(sorted(window, key=lambda index: lengths[index]), batch_size)
     rng.shuffle(batches)
-    return [index for batch in batches for index in batch] + last
+    return [index for batch in batches for index in batch]
 
 
 class Collator:
