@@ -108,16 +108,18 @@ def _train(run: Run, arms: Sequence[Arm], adapters: Adapters) -> dict[str, bool]
 
 
 def _ask(bench: Bench, run: Run, asking: Asking, arms: Sequence[Arm]) -> dict[str, _Asked]:
+    """Return what every arm said; what was answered before this run is counted before any arm is asked."""
+    prepared = {arm.name: asking.questions(arm, bench.splits.eval) for arm in arms}
+    before = {arm.name: len(bench.splits.eval) - len(asking.missing(arm, prepared[arm.name])) for arm in arms}
     asked: dict[str, _Asked] = {}
     for arm in arms:
+        questions = prepared[arm.name]
         with run.stage(f"ask {arm.name}"):
-            questions = asking.questions(arm, bench.splits.eval)
-            missing = len(asking.missing(arm, questions))
             answers = asking.answers(arm, questions)
             alone = asking.alone(arm, questions)
         run.write_rows(f"answers/{arm.name}.jsonl", answers)
         run.note(prompts=[arm.prompt], fingerprints={f"arm:{arm.name}": asking.fingerprint(arm)})
-        asked[arm.name] = _Asked(questions, answers, alone, len(questions) - missing)
+        asked[arm.name] = _Asked(questions, answers, alone, before[arm.name])
     return asked
 
 

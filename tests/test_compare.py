@@ -167,7 +167,9 @@ def test_the_comparison_declares_its_contrasts_and_the_verdict_reads_it(built: S
     assert len(primary) == len(ARMS) * (len(ARMS) - 1) // 2
     verdict = read(built.first_run / "verdict.json")
     assert set(verdict["candidates"]) <= set(ARMS) - {"oracle"}
-    assert (verdict["arm"] or verdict["candidates"][0]) in (built.first_run / "report.md").read_text()
+    assert set(dict(verdict["excluded"])) <= set(ARMS) - {"oracle"}
+    assert verdict["decision"] in ("ship", "not_decided", "none_qualifies")
+    assert verdict["confidence"] in (built.first_run / "report.md").read_text()
 
 
 def test_the_metrics_hold_counts_costs_and_data(built: SmallExperiment) -> None:
@@ -315,7 +317,7 @@ def test_another_model_of_the_same_name_is_another_model(experiment: SmallExperi
 
     folder = tmp_path / "model"
     shutil.copytree(experiment.config["model"]["source"], folder)
-    base = {"arms": {"base": {}}, "latency_questions": 0}
+    base = {"arms": {"base": {}, "again": {}}, "latency_questions": 0}
     del experiment.config["adapters"]
     experiment.config |= {"model": {"source": str(folder), "dtype": "float32"}, "compare": base}
     experiment.save()
@@ -346,7 +348,7 @@ def test_allowed_leakage_stands_in_the_metrics_and_in_the_report(experiment: Sma
     leaked[3]["question"] = train_rows()[5]["question"].upper()
     experiment.rows("eval", leaked)
     experiment.config["data"]["allow_leakage"] = True
-    experiment.config["compare"] = {"arms": {"base": {}}, "latency_questions": 0}
+    experiment.config["compare"] = {"arms": {"base": {}, "again": {}}, "latency_questions": 0}
     run = experiment.save().compare()
     message = "1 of 12 eval inputs also stand in train or dev: e03 = t05"
     findings = read(run / "metrics.json")["data"]["findings"]
@@ -389,14 +391,22 @@ def test_classification_from_end_to_end(experiment: SmallExperiment) -> None:
     assert "the most frequent label would be right in 0.750 of the cases" in (run / "report.html").read_text()
 
 
+def test_one_arm_alone_is_no_comparison(experiment: SmallExperiment) -> None:
+    experiment.config["compare"] = {"arms": {"base": {}}, "latency_questions": 0}
+    result = experiment.save().run("compare")
+    assert result.exit_code == 4
+    assert "there is only one arm (base), and so nothing to compare" in result.stderr
+
+
 def test_without_documents_there_is_no_index(experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Embedder, "__init__", forbidden)
     for key in ("index", "retrieval", "adapters", "compare"):
         experiment.config.pop(key)
     experiment.config["data"] = {"eval": "eval.jsonl"}
-    run = experiment.save().compare("compare.latency_questions=0", "compare.resamples=200")
+    arms = "compare.arms={base: {}, again: {}}"
+    run = experiment.save().compare(arms, "compare.latency_questions=0", "compare.resamples=200")
     metrics = read(run / "metrics.json")
-    assert list(metrics["arms"]) == ["base"]
+    assert list(metrics["arms"]) == ["base", "again"]
     assert (metrics["retrieval"], metrics["adapters"], metrics["data"]["passages"]) == (None, {}, 0)
     assert not (experiment.workspace / "chroma").exists()
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["documents"] == []

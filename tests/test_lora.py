@@ -237,7 +237,7 @@ def test_the_adapter_with_the_lowest_dev_loss_is_kept(model: Model, tmp_path: Pa
     """At this learning rate the dev loss rises, so the last checkpoint is not the best."""
     lm = model()
     shape = {"max_steps": 36, "num_train_epochs": 100, "evals_per_run": 6}
-    config = settings(**shape, learning_rate=0.02, lr_scheduler_type="constant")
+    config = settings(**shape, learning_rate=0.05, lr_scheduler_type="constant")
     result = trained(lm, tmp_path, config)
     dev = {int(row["step"]): row["eval_loss"] for row in result.history if "eval_loss" in row}
     assert sorted(dev) == [6, 12, 18, 24, 30, 36]

@@ -194,7 +194,7 @@ def test_ctrl_c_cancels_the_run_and_loses_nothing(
     assert journalled(closed_book) == [8]
     assert not (closed_book.workspace / "holder.json").exists()
     asked = Asked(monkeypatch)
-    run = closed_book.compare("compare.arms={base: {}}", "compare.contrasts=[]")
+    run = closed_book.compare("compare.arms={base: {}, again: {}}", "compare.contrasts=[]")
     assert len(asked.prompts) == 4 + 2
     assert answers(run)["base"] == answers(whole.first_run)["base"]
 

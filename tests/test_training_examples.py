@@ -152,8 +152,15 @@ def test_examples_of_similar_length_share_a_batch_and_batches_are_shuffled() -> 
     assert firsts != sorted(firsts)
 
 
-def test_a_short_batch_comes_last_in_its_window() -> None:
+def test_what_is_left_of_an_epoch_comes_last_and_its_batches_are_sorted_by_length() -> None:
     order = drawn_order([1, 2, 3, 4, 5, 6, 7], epochs=1, batch_size=3, seed=1)
     assert sorted(order) == list(range(7))
-    assert order[6:] == [6]  # sorted by length: 0 1 2 | 3 4 5 | 6
-    assert sorted((tuple(order[:3]), tuple(order[3:6]))) == [(0, 1, 2), (3, 4, 5)]
+    left = order[6]
+    kept = [index for index in range(7) if index != left]
+    assert sorted((tuple(order[:3]), tuple(order[3:6]))) == [tuple(kept[:3]), tuple(kept[3:])]
+
+
+def test_copies_of_an_example_do_not_share_a_batch_where_the_epoch_is_whole() -> None:
+    order = drawn_order([5] * 16, epochs=4, batch_size=8, seed=1)
+    batches = [order[start : start + 8] for start in range(0, len(order), 8)]
+    assert [len(set(batch)) for batch in batches] == [8] * 8

@@ -29,6 +29,7 @@ class Chunker:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._config = config
+        self._splitters: dict[int, TextSplitter] = {}
 
     def passages(self, documents: Iterable[Document]) -> list[Passage]:
         """Return the passages of all documents, in order; the id of one is `document#start-end`."""
@@ -56,9 +57,7 @@ class Chunker:
         follows a title than of the two apart, so what is embedded is counted, and cut smaller where it is too long.
         """
         while room > 0:
-            overlap = min(self._config.overlap_tokens, room - 1)
-            splitter = TextSplitter.from_huggingface_tokenizer(self._tokenizer, room, overlap)
-            chunks: list[tuple[int, str]] = splitter.chunk_indices(document.text)
+            chunks: list[tuple[int, str]] = self._splitter(room).chunk_indices(document.text)
             excess = self._longest(embedded_text(document.title, chunk) for _, chunk in chunks)
             excess -= self._config.chunk_tokens
             if excess <= 0:
@@ -68,6 +67,13 @@ class Chunker:
             f"document {document.id!r}: cannot be cut into chunks of {self._config.chunk_tokens} tokens",
             "raise index.chunking.chunk_tokens",
         )
+
+    def _splitter(self, room: int) -> TextSplitter:
+        """Return the splitter for chunks of `room` tokens; each costs a copy of the tokenizer, so it is kept."""
+        if room not in self._splitters:
+            overlap = min(self._config.overlap_tokens, room - 1)
+            self._splitters[room] = TextSplitter.from_huggingface_tokenizer(self._tokenizer, room, overlap)
+        return self._splitters[room]
 
     def _longest(self, texts: Iterable[str]) -> int:
         """Return the most tokens that the embedder reads of any of these texts, special ones included."""
