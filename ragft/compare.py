@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ragft.arms.adapters import Adapters
-from ragft.arms.asking import Arm, Asking, Question
+from ragft.arms.asking import Alone, Arm, Asking, Question
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge, passages_in
 from ragft.arms.measuring import arm_row, clusters, metric_rows, retrieval_estimates, task_row
@@ -46,7 +46,7 @@ def compare(bench: Bench, run: Run) -> CompareResult:
     state = _index(knowledge, run, arms, adapters)
     trained = _train(run, arms, adapters)
     asked = _ask(bench, run, asking, arms)
-    return _conclude(bench, run, _Made(findings, knowledge, state, adapters, trained, arms, asked, asking))
+    return _conclude(bench, run, _Made(findings, knowledge, state, adapters, trained, arms, asked))
 
 
 def _check(bench: Bench, arms: Sequence[Arm]) -> None:
@@ -72,7 +72,6 @@ class _Made:
     trained: Mapping[str, bool]
     arms: Sequence[Arm]
     asked: Mapping[str, _Asked]
-    asking: Asking
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ class _Asked:
 
     questions: Sequence[Question]
     answers: Sequence[Answer]
-    alone: Sequence[Any]
+    alone: Sequence[Alone]
     reused: int
 
 

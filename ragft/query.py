@@ -10,7 +10,7 @@ from ragft.arms.asking import Arm, Asking, Question, cited
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
 from ragft.errors import RagftError
-from ragft.records import Answer, Example, Passage
+from ragft.records import Example, Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +122,4 @@ def query(bench: Bench, text: str, *, arm: str | None = None) -> QueryResult:
     return session.ask(text)
 
 
-__all__ = ["Answer", "QueryResult", "Session", "Source", "query"]
+__all__ = ["QueryResult", "Session", "Source", "query"]

@@ -70,8 +70,6 @@ class Asking:
         self._bench = bench
         self._knowledge = knowledge
         self._adapters = adapters
-        self.asked = 0
-        """Questions that a model was really asked, by this object."""
 
     def arm(self, name: str) -> Arm:
         """Return one arm of the experiment; the prompt is the arm's, else its adapter's, else the task's.
@@ -133,7 +131,6 @@ class Asking:
 
     def _ask(self, arm: Arm, prompts: Sequence[str], journal: Journal) -> list[Generation]:
         generator, size = self._bench.generator, self._bench.experiment.generation.batch_size
-        self.asked += len({prompt for prompt in prompts if journal.get(prompt) is None})
         total = len(set(prompts))
         with (
             generator.adapter(self._adapter_folder(arm)),
