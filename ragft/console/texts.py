@@ -1,0 +1,95 @@
+"""Results that are text: the verdict, an answer with its sources, the index, the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from ragft.console.numbers import duration
+
+
+def bullets(title: str, lines: Sequence[str]) -> Text:
+    """Return a titled list of sentences, empty text for none."""
+    text = Text()
+    if lines:
+        text.append(f"{title}\n", style="bold")
+        for line in lines:
+            text.append(f"  • {line}\n")
+    return text
+
+
+def verdict_text(verdict: Any) -> Text:  # noqa: ANN401 - verdict.Verdict, rendered by its fields
+    """Return a verdict: the headline, then reasons, exclusions, caveats and next steps."""
+    colour = {"ship": "green", "not_decided": "yellow", "none_qualifies": "red"}[verdict.decision]
+    text = Text()
+    text.append("\nVerdict: ", style="bold").append(verdict.headline, style=f"bold {colour}")
+    text.append(f"  (confidence: {verdict.confidence})\n", style="dim")
+    excluded = [f"{arm}: {reason}" for arm, reason in verdict.excluded]
+    for title, lines in (
+        ("Why", verdict.reasons),
+        ("Excluded", excluded),
+        ("Read this with care", verdict.caveats),
+        ("What would help", verdict.next_steps),
+    ):
+        text.append_text(bullets(title, lines))
+    return text
+
+
+def index_text(state: Any) -> str:  # noqa: ANN401 - arms.knowledge.IndexState
+    """Return what the index holds and what changed, in one line."""
+    held = f"{state.documents} documents, {state.passages} passages"
+    if state.report is None:
+        return f"index: {held}; nothing changed"
+    report = state.report
+    return f"index: {held}; {report.added} embedded, {report.removed} removed, {report.unchanged} unchanged"
+
+
+def answer_text(result: Any, *, show_prompt: bool) -> Text:  # noqa: ANN401 - query.QueryResult
+    """Return an answer with its numbered sources, the answer highlighted where it stands in them."""
+    text = Text()
+    if show_prompt:
+        text.append(f"{result.prompt}\n", style="dim")
+    text.append(f"{result.answer or '(no answer)'}\n", style="bold")
+    for source in result.sources:
+        passage = source.passage
+        score = "" if source.score is None else f", similarity {source.score:.2f}"
+        mark = " ← cited" if source.cited else ""
+        text.append(f"\n[{source.number}] {passage.title or passage.document_id}", style="cyan")
+        text.append(f"  {passage.document_id}, characters {passage.start}-{passage.end}{score}{mark}\n", style="dim")
+        body = Text(passage.text)
+        if source.holds_answer:
+            body.highlight_words([result.answer.strip(" .")], style="bold black on yellow", case_sensitive=False)
+        text.append_text(body).append("\n")
+    text.append(
+        f"\n{result.arm}: retrieval {result.retrieval_seconds:.2f} s, answer {result.generation_seconds:.2f} s, "
+        f"{result.prompt_tokens} prompt tokens, {result.output_tokens} output tokens",
+        style="dim",
+    )
+    return text
+
+
+def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
+    """Return a plan: what is built or reused, prompts, tokens, time, and one training example with its loss marked."""
+    text = Text("Plan\n", style="bold")
+    if plan.index_reused is not None:
+        state = "reused" if plan.index_reused else "built or brought in step"
+        text.append(f"  index: {plan.documents} documents, {plan.passages} passages, {state}\n")
+    for item in plan.adapters:
+        state = "reused" if item.reused else f"trained on {item.tokens:,} tokens, about {duration(item.seconds)}"
+        text.append(f"  adapter {item.name}: {item.examples} examples, {state}\n")
+    for item in plan.arms:
+        left = item.prompts - item.answered
+        state = f"{item.prompt_tokens:,} prompt tokens, about {duration(item.seconds)}" if left else "reused"
+        text.append(f"  arm {item.name}: {left} of {item.prompts} questions to ask, {state}\n")
+    text.append(f"  in all about {duration(plan.seconds)}, loading aside\n", style="bold")
+    if plan.estimated_passages:
+        text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")
+    for finding in plan.findings:
+        text.append(f"  data: {finding}\n", style="yellow")
+    if plan.example is not None:
+        text.append(f"\nTraining example {plan.example.id}; only the part in ⟦ ⟧ carries the loss\n", "bold")
+        marked = f"⟦{plan.example.completion}<end of turn>⟧"
+        text.append(plan.example.prompt, style="dim").append(marked, style="bold black on green")
+    return text
