@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ragft.config.schema import ArmConfig, Experiment
+from ragft.config.comparing import ArmConfig, DataGate, Gate, LatencyGate, MetricGate, RegressionGate, VerdictGate
+from ragft.config.schema import Experiment
 
 
 def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -15,15 +16,41 @@ def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...]
     for name, adapter in experiment.adapters.items():
         if adapter.recipe == "context" and not data.documents:
             yield ("adapters", name, "recipe"), "the context recipe needs data.documents"
+        if len(set(adapter.seeds)) != len(adapter.seeds):
+            yield ("adapters", name, "seeds"), "a seed is named twice"
     for name, arm in experiment.compare.arms.items():
         yield from _arm_faults(experiment, name, arm)
+    yield from _contrast_faults(experiment)
+    for number, gate in enumerate(experiment.compare.gates):
+        yield from _gate_faults(experiment, number, gate)
+    if experiment.compare.sweep is not None and experiment.compare.sweep.arm not in experiment.compare.arms:
+        yield ("compare", "sweep", "arm"), _no_arm(experiment, experiment.compare.sweep.arm)
+
+
+def _no_arm(experiment: Experiment, name: str) -> str:
+    return f"there is no arm {name!r} (arms: {', '.join(experiment.compare.arms)})"
+
+
+def _gate_faults(experiment: Experiment, number: int, gate: Gate) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield each arm that a gate names and the experiment lacks."""
+    named: tuple[str, ...]
+    match gate:
+        case MetricGate() | VerdictGate():
+            key, named = "arm", (gate.arm,) if gate.arm is not None else ()
+        case RegressionGate() | LatencyGate():
+            key, named = "arms", gate.arms
+        case DataGate():
+            return
+    for name in named:
+        if name not in experiment.compare.arms:
+            yield ("compare", "gates", number, key), _no_arm(experiment, name)
+
+
+def _contrast_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
     for number, pair in enumerate(experiment.compare.contrasts):
         for arm_name in pair:
             if arm_name not in experiment.compare.arms:
-                yield (
-                    ("compare", "contrasts", number),
-                    f"there is no arm {arm_name!r} (arms: {', '.join(experiment.compare.arms)})",
-                )
+                yield ("compare", "contrasts", number), _no_arm(experiment, arm_name)
         if pair[0] == pair[1]:
             yield ("compare", "contrasts", number), f"{pair[0]!r} is contrasted with itself"
         elif set(pair) in [set(other) for other in experiment.compare.contrasts[:number]]:

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
+from ragft.config.comparing import CompareConfig
 from ragft.config.defaults import with_default_arms
-from ragft.config.sections import FilePath, ModelSource, Name, Pair, Section, Shorthand, SingleItem, Words
-from ragft.records import ContextKind
+from ragft.config.sections import FilePath, ModelSource, Name, Section, Shorthand, SingleItem, Words
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -223,6 +223,8 @@ class AdapterConfig(Section):
     """Train on at most this many examples, chosen by the seed."""
     context: ContextRecipe = ContextRecipe()
     """Settings of the `context` recipe."""
+    seeds: Annotated[tuple[int, ...], Strict(False)] = ()
+    """Training seeds: an adapter is trained with each and arms average over them; the experiment's seed when empty."""
     peft: PeftConfig = PeftConfig()
     """LoRA settings."""
     training: TrainingConfig = TrainingConfig()
@@ -236,51 +238,6 @@ class GenerationConfig(Section):
     """Longest answer in tokens; the share of answers that reach it is reported."""
     batch_size: int = Field(default=8, ge=1)
     """Prompts of similar length that are answered together."""
-
-
-class ArmConfig(Section):
-    """A system under comparison."""
-
-    adapter: str | None = None
-    """Name of one of `adapters`, or nothing for the base model."""
-    retrieval: ContextKind = "none"
-    """`none`, `index` (retrieved passages), `oracle` (gold passages), `random` (passages that are not gold)."""
-    shots: int = Field(default=0, ge=0, le=32)
-    """Training examples shown in the prompt, chosen by the seed."""
-    prompt: str | None = None
-    """Prompt template, by name; the task's default when absent."""
-
-
-class RequirementsConfig(Section):
-    """What the system that ships must satisfy."""
-
-    min_score: float | None = None
-    """Least mean of the primary metric, on its own scale (0 to 1)."""
-    max_latency_s: float | None = Field(default=None, gt=0)
-    """Longest median time of one question asked alone, in seconds."""
-    margin: float = Field(default=0.02, ge=0)
-    """Differences of the primary metric up to this size do not matter to you."""
-
-
-class CompareConfig(Section):
-    """Which arms, how they are judged, and what the verdict must respect."""
-
-    arms: dict[Name, ArmConfig] = {}
-    """Arms by name; a standard set for the data when absent."""
-    primary_metric: str | None = None
-    """The metric that decides; the task's default when absent."""
-    contrasts: Annotated[tuple[Pair, ...], Strict(False)] = ()
-    """Pairs of arms tested with Holm's correction; all other pairs are exploratory."""
-    requirements: RequirementsConfig = RequirementsConfig()
-    """Requirements that the verdict respects."""
-    confidence: float = Field(default=0.95, gt=0.5, lt=1)
-    """Level of all intervals."""
-    resamples: int = Field(default=10_000, ge=100)
-    """Bootstrap and randomisation resamples."""
-    min_examples: int = Field(default=10, ge=2)
-    """Fewer paired examples than this make no comparison (exit code 4)."""
-    latency_questions: int = Field(default=5, ge=0)
-    """Questions each arm is asked one at a time to measure what one user waits for; 0 skips it."""
 
 
 class Experiment(Section):

@@ -66,13 +66,19 @@ def about_unknown_key(location: Location, siblings: Sequence[str], all_keys: Seq
     known_as = _IN_SECTION.get((section, key)) or FOREIGN_NAMES.get(key.lower().replace("-", "_"))
     if known_as:
         return f"unknown key; in ragft it is {_named(known_as, location)}"
-    places = [_named(place, location) for place in all_keys if place.rpartition(".")[2] == key]
+    places = [_named(place, location) for place in _shallowest(all_keys, key)]
     if 0 < len(places) <= _MOST_PLACES:
         return f"unknown key here; it belongs at {' or '.join(places)}"
     near = nearest(key, siblings)
     if near:
         return f"unknown key; did you mean {dotted((*location[:-1], near))}?"
     return f"unknown key; the keys here are {', '.join(siblings)}" if siblings else "unknown key"
+
+
+def _shallowest(all_keys: Sequence[str], key: str) -> list[str]:
+    """Return the dotted keys that end in `key`, without those that lie deeper than another."""
+    places = [place for place in all_keys if place.rpartition(".")[2] == key]
+    return [place for place in places if place.count(".") == min(other.count(".") for other in places)]
 
 
 def _named(key: str, location: Location) -> str:
