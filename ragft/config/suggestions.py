@@ -76,9 +76,13 @@ def about_unknown_key(location: Location, siblings: Sequence[str], all_keys: Seq
 
 
 def _shallowest(all_keys: Sequence[str], key: str) -> list[str]:
-    """Return the dotted keys that end in `key`, without those that lie deeper than another."""
+    """Return the dotted keys that end in `key`; of several in one section of the file, those that lie least deep."""
     places = [place for place in all_keys if place.rpartition(".")[2] == key]
-    return [place for place in places if place.count(".") == min(other.count(".") for other in places)]
+    return [place for place in places if not any(_is_shallower(other, place) for other in places)]
+
+
+def _is_shallower(key: str, than: str) -> bool:
+    return key.partition(".")[0] == than.partition(".")[0] and key.count(".") < than.count(".")
 
 
 def _named(key: str, location: Location) -> str:
