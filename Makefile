@@ -23,6 +23,10 @@ smoke: $(READY)
 test: $(READY)
 	cd $(ROOT) && $(BIN)/python -m pytest
 
+# With the simulations, which take minutes.
+test-all: $(READY)
+	cd $(ROOT) && $(BIN)/python -m pytest -m ''
+
 check: $(READY)
 	cd $(ROOT) && $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 

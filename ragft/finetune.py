@@ -15,11 +15,25 @@ from ragft.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class TrainedAdapter:
-    """One adapter after `finetune`: whether it was trained now, and its record."""
+    """One adapter after `finetune`: whether it was trained now, and its record.
+
+    `name` ends in the training seed where the adapter has several.
+    """
 
     name: str
     trained: bool
     record: dict[str, Any]
+
+
+def wanted_adapters(bench: Bench, names: Sequence[str]) -> list[str]:
+    """Return the adapters to train: the named ones, or all for none. Raises RagftError for an unknown name."""
+    known = list(bench.experiment.adapters)
+    for name in names:
+        if name not in known:
+            raise RagftError(f"the experiment has no adapter {name!r}", f"adapters: {', '.join(known) or 'none'}")
+    if not known:
+        raise RagftError("the experiment defines no adapters", "add data.train, or an adapters section")
+    return list(dict.fromkeys(names)) or known
 
 
 def finetune(bench: Bench, run: Run, names: Sequence[str] = ()) -> list[TrainedAdapter]:
@@ -27,13 +41,7 @@ def finetune(bench: Bench, run: Run, names: Sequence[str] = ()) -> list[TrainedA
 
     An adapter with the same fingerprint is reused. Raises RagftError for an unknown name.
     """
-    wanted = list(names) or list(bench.experiment.adapters)
-    for name in wanted:
-        if name not in bench.experiment.adapters:
-            known = ", ".join(bench.experiment.adapters) or "none"
-            raise RagftError(f"the experiment has no adapter {name!r}", f"adapters: {known}")
-    if not wanted:
-        raise RagftError("the experiment defines no adapters", "add data.train, or an adapters section")
+    wanted = wanted_adapters(bench, names)
     run.inputs(bench.input_files())
     bench.check(min_examples=1)
     knowledge = Knowledge(bench) if bench.documents else None
@@ -41,15 +49,16 @@ def finetune(bench: Bench, run: Run, names: Sequence[str] = ()) -> list[TrainedA
     if knowledge is not None and any(adapters.config(name).recipe == "context" for name in wanted):
         with run.stage("index"):
             knowledge.sync()
-    trained = [_train(adapters, run, name) for name in wanted]
+    trained = [_train(adapters, run, name, seed) for name in wanted for seed in adapters.seeds(name)]
     run.write_json("metrics.json", {"adapters": {item.name: item.record for item in trained}})
     return trained
 
 
-def _train(adapters: Adapters, run: Run, name: str) -> TrainedAdapter:
-    with run.stage(f"train {name}"):
-        trained = adapters.build(name)
-    record = adapters.record(name)
-    run.link_folder(adapters.folder(name), f"adapter/{name}")
-    run.note(fingerprints={f"adapter:{name}": record["fingerprint"]}, prompts=[record["prompt"]])
-    return TrainedAdapter(name, trained, record)
+def _train(adapters: Adapters, run: Run, name: str, seed: int) -> TrainedAdapter:
+    title = adapters.title(name, seed)
+    with run.stage(f"train {title}"):
+        trained = adapters.build(name, seed)
+    record = adapters.record(name, seed)
+    run.link_folder(adapters.folder(name, seed), f"adapter/{title}")
+    run.note(fingerprints={f"adapter:{title}": record["fingerprint"]}, prompts=[record["prompt"]])
+    return TrainedAdapter(title, trained, record)

@@ -69,6 +69,13 @@ class Session:
                 f"run: ragft finetune FILE --adapter {self.arm.adapter}",
             )
 
+    def fingerprints(self) -> dict[str, str]:
+        """Return what the answers depend on, by what it is: the arm, and the index where it searches."""
+        found = {f"arm:{self.arm.name}": self._asking.fingerprint(self.arm)}
+        if self._knowledge is not None and self.arm.retrieval == "index":
+            found["index"] = self._knowledge.fingerprint
+        return found
+
     def ask(self, text: str) -> QueryResult:
         """Return the answer to one question; raises RagftError for an empty one."""
         if not text.strip():

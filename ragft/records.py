@@ -5,20 +5,23 @@ Standard library only. A record knows nothing of how it was made: not the model,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 FinishReason = Literal["stop", "length"]
+Scalar = str | int | float | bool
 ContextKind = Literal["none", "index", "oracle", "random"]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A source unit of the knowledge base."""
+    """A source unit of the knowledge base; `metadata` travels to its passages and can filter retrieval."""
 
     id: str
     title: str
     text: str
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,7 @@ class Passage:
     text: str
     start: int
     end: int
+    metadata: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ class Answer:
 
     `seconds` is this answer's share of its batch (batch wall time / batch size); what one user waits for is measured
     apart, one question at a time. `passage_ids` are the passages in the prompt in prompt order, `citations` the ids of
-    those that the answer cites.
+    those that the answer cites. `seed` is the training seed of the adapter that answered, None for an arm that does
+    not have several.
     """
 
     arm: str
@@ -86,17 +91,22 @@ class Answer:
     passage_ids: tuple[str, ...] = ()
     citations: tuple[str, ...] = ()
     retrieval_seconds: float = 0.0
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One metric on one answer; `value` is None when it cannot be judged, and `reason` says why."""
+    """One metric on one answer; `value` is None when it cannot be judged, and `reason` says why.
+
+    `seed` is the training seed of the adapter that answered, None for an arm that does not have several.
+    """
 
     arm: str
     example_id: str
     metric: str
     value: float | None
     reason: str | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +123,8 @@ class Interval:
 class Estimate:
     """The mean of one metric over the scored answers of one arm.
 
-    `mean` and `interval` are None when nothing could be scored: the mean of nothing is not 0.
+    `mean` and `interval` are None when nothing could be scored: the mean of nothing is not 0. `seed_means` are the
+    means by training seed, in the order of the seeds, and empty with fewer than two.
     """
 
     arm: str
@@ -122,6 +133,7 @@ class Estimate:
     n: int
     n_unscored: int
     interval: Interval | None
+    seed_means: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +142,10 @@ class ContrastResult:
 
     `p_value` is of the named `test`; `p_adjusted` is Holm's over the declared contrasts, None for exploratory ones.
     `minimum_detectable_effect` is the difference that n examples find with 80 % power at alpha = 0.05;
-    `n_needed` is how many examples the measured difference would need, None where no number would (difference 0).
+    `n_needed` is how many examples the measured difference would need, None where no number would (difference 0, or
+    training varies too much). Where an arm has several training seeds, all of these cover their chance too.
+    `p_mid` is McNemar's mid-p value beside the exact one, None for other tests. `n_more` is about how many more
+    examples would decide the contrast at the margin of the comparison: 0 if it is decided, None if unknown.
     """
 
     first: str
@@ -145,3 +160,5 @@ class ContrastResult:
     minimum_detectable_effect: float | None
     n_needed: int | None
     declared: bool
+    p_mid: float | None = None
+    n_more: int | None = None

@@ -6,12 +6,14 @@ folder is ever parsed back out of a report.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import logging
 import os
+import re
 import secrets as random_names
 import shutil
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +31,25 @@ SCHEMA_VERSION = 1
 LOGGERS = ("ragft", "py.warnings", "transformers", "sentence_transformers", "chromadb")
 """Loggers whose records stand in log.txt."""
 
+TAG_PATTERN = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+"""What a tag looks like: as the names in an experiment file do."""
+
+RESERVED_TAGS = ("latest",)
+"""Words that already mean a run."""
+
 logger = logging.getLogger("ragft")
+
+
+def check_tags(tags: Iterable[str]) -> None:
+    """Raise RagftError for the first of `tags` that cannot name a run."""
+    for tag in tags:
+        if tag in RESERVED_TAGS:
+            raise RagftError(f"{tag!r} cannot be a tag: it already means the newest run", "choose another name")
+        if not TAG_PATTERN.fullmatch(tag):
+            raise RagftError(
+                f"{tag!r} cannot be a tag",
+                "a tag has up to 64 of a-z, 0-9, - and _, and begins with a letter or a digit",
+            )
 
 
 class _RedactingFormatter(logging.Formatter):
@@ -64,8 +84,13 @@ class Run:
         config_yaml: str,
         seed: int,
         secrets: Collection[str] = (),
+        tags: Sequence[str] = (),
     ) -> Self:
-        """Return a new run folder whose manifest says `started`; nothing heavy has been loaded yet."""
+        """Return a new run folder whose manifest says `started`; nothing heavy has been loaded yet.
+
+        RagftError, before the folder is made, for a tag that cannot be one.
+        """
+        check_tags(tags)
         started = datetime.now(UTC)
         path = _new_folder(runs_dir, f"{started:%Y%m%dT%H%M%SZ}-{command}-{name}")
         run = cls(path, {}, secrets)
@@ -74,6 +99,7 @@ class Run:
             "id": path.name,
             "command": command,
             "experiment": name,
+            "tags": list(dict.fromkeys(tags)),
             "argv": [run._redacted(argument) for argument in argv],
             "status": "started",
             "started_at": started.isoformat(),
@@ -132,7 +158,15 @@ class Run:
         self.manifest["finished_at"] = datetime.now(UTC).isoformat()
         self.manifest["error"] = None if error is None else self._redacted(f"{type(error).__name__}: {error}")
         self.manifest["artifacts"] = self._artifacts()
-        jsonl.write_json(self.path / "manifest.json", self.manifest)
+        self._save()
+
+    def _save(self) -> None:
+        """Write the manifest, with the tags that were given or taken from outside while the command ran."""
+        path = self.path / "manifest.json"
+        # A manifest that someone has spoilt meanwhile is written anew.
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            self.manifest["tags"] = json.loads(path.read_text(encoding="utf-8"))["tags"]
+        jsonl.write_json(path, self.manifest)
 
     def _artifacts(self) -> dict[str, str]:
         live = {"manifest.json", "log.txt", "events.jsonl"}
@@ -167,7 +201,7 @@ class Run:
                 old.extend(item for item in value if item not in old)
             else:
                 self.manifest[key] = value
-        jsonl.write_json(self.path / "manifest.json", self.manifest)
+        self._save()
 
     def inputs(self, paths: Iterable[Path]) -> None:
         """Record the SHA-256 of each input file."""
@@ -214,7 +248,7 @@ class Run:
                 _link_or_copy(path, copy)
         return target
 
-    @contextmanager
+    @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Record the start, the end and the seconds of one stage in events.jsonl and the log."""
         began = datetime.now(UTC)

@@ -54,6 +54,10 @@ class Workspace:
         """Journal of what one model with one adapter answered under one set of decoding settings."""
         return self.root / "answers" / f"{fingerprint[:32]}.jsonl"
 
+    def memory_path(self, fingerprint: str) -> Path:
+        """Journal of how much memory one model with one adapter took for which prompt."""
+        return self.root / "memory" / f"{fingerprint[:32]}.jsonl"
+
     def rankings_path(self, fingerprint: str) -> Path:
         """Journal of what one index ranked for which input."""
         return self.root / "rankings" / f"{fingerprint[:32]}.jsonl"
@@ -66,7 +70,7 @@ class Workspace:
     def prepare(self) -> Workspace:
         """Make the folders that are missing; raises RagftError where this user may not write."""
         try:
-            for name in ("models", "adapters", "training", "answers", "indexes", "rankings"):
+            for name in ("models", "adapters", "training", "answers", "memory", "indexes", "rankings"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             ignore = self.root / ".gitignore"
             if not ignore.exists():

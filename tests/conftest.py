@@ -201,6 +201,8 @@ def _word_pieces() -> Any:
 
 
 STEPS = {"max_steps": 4, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "learning_rate": 0.01}
+NO_LIMIT = {"truncated_share": 1.0}
+"""Random weights never end a turn: all of their answers are cut off, which no real arm is forgiven."""
 ARMS: dict[str, Json] = {
     "base": {},
     "few_shot": {"shots": 2},
@@ -299,6 +301,7 @@ def write_experiment(folder: Path, model: Path, embedder: Path) -> SmallExperime
             "contrasts": [["rag", "base"], ["finetuned", "base"]],
             "resamples": 200,
             "latency_questions": 1,
+            "limits": NO_LIMIT,
         },
     }
     experiment = SmallExperiment(folder, config)

@@ -55,7 +55,8 @@ def fails(result: Result | subprocess.CompletedProcess[str], code: int, message:
 def test_help_names_every_command() -> None:
     result = invoke("--help")
     assert result.exit_code == 0
-    assert set(COMMANDS) == {"compare", "finetune", "index", "rag-query", "validate", "schema", "init"}
+    experiments = {"compare", "finetune", "index", "rag-query"}
+    assert set(COMMANDS) == experiments | {"report", "runs", "validate", "schema", "init"}
     assert all(re.search(rf"^\W*{name}\b", result.stdout, re.MULTILINE) for name in COMMANDS)
 
 
@@ -284,7 +285,6 @@ def test_a_workspace_that_another_command_holds(experiment: SmallExperiment) -> 
             "arms: base, few_shot, rag, finetuned, raft_rag, oracle",
         ),
         (("Who?", "--arm", "oracle"), "the arm 'oracle' is a control: a new question has no gold documents", None),
-        (("  ",), "the question is empty", None),
         (
             ("Who?", "--arm", "raft_rag", "--set", "seed=99"),
             "the adapter 'raft' of arm 'raft_rag' is not trained for the experiment as it is",
@@ -297,6 +297,14 @@ def test_a_question_that_cannot_be_asked(
 ) -> None:
     fails(built.run("rag-query", *arguments), 1, message, hint)
     assert read(built.latest_run() / "manifest.json")["status"] == "failed"
+
+
+def test_an_empty_question_is_refused_before_anything_is_built(built: SmallExperiment) -> None:
+    before = built.latest_run()
+    result = built.run("rag-query", "  ")
+    assert result.exit_code == 2
+    assert "the question is empty" in result.stderr
+    assert built.latest_run() == before
 
 
 def test_an_experiment_without_an_arm_that_retrieves(built: SmallExperiment) -> None:
@@ -391,7 +399,8 @@ def test_what_index_prints(built: SmallExperiment) -> None:
 def test_what_a_dry_run_prints(built: SmallExperiment) -> None:
     found = built.json("compare", "--dry-run")
     assert (found["index_reused"], found["passages"], len(found["arms"])) == (True, 10, 6)
-    assert found == built.json("finetune", "--dry-run")
+    alone = built.json("finetune", "--dry-run", "--adapter", "raft")
+    assert (alone["adapters"], alone["arms"]) == ([found["adapters"][1]], [])
     text = built.run("compare", "--dry-run").stdout
     assert "  index: 10 documents, 10 passages, reused\n" in text
     assert "  adapter closed_book: 12 examples, reused\n" in text

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Json, SmallExperiment, documents, eval_rows, read, train_rows
+from conftest import NO_LIMIT, Json, SmallExperiment, documents, eval_rows, read, train_rows
 
 from ragft import jsonl
 from ragft.generation.local import LocalGenerator
@@ -95,7 +95,7 @@ def test_the_manifest_holds_what_the_numbers_come_from(built: SmallExperiment) -
     manifest = read(built.first_run / "manifest.json")
     assert (manifest["command"], manifest["status"], manifest["error"]) == ("compare", "success", None)
     assert manifest["finished_at"] > manifest["started_at"]
-    assert manifest["seeds"] == {"experiment": 17}
+    assert manifest["seeds"] == {"experiment": 17, "closed_book": 17, "raft": 17}
     assert manifest["prompts"] == ["qa-short-1"]
     assert {Path(path).name for path in manifest["inputs"]} == {
         f"{name}.jsonl" for name in ("documents", "train", "dev", "eval")
@@ -176,14 +176,23 @@ def test_the_metrics_hold_counts_costs_and_data(built: SmallExperiment) -> None:
     metrics = read(built.first_run / "metrics.json")
     counts = {"documents": 10, "passages": 10, "train": 12, "dev": 4, "eval": 12, "unanswerable": 2, "findings": []}
     assert metrics["data"] == counts
+    hits = metrics["retrieval"].pop("hits")
     assert metrics["retrieval"] == {"kind": "dense", "top_k": 2, "documents": 10, "passages": 10}
+    assert hits.keys() == {"rag", "raft_rag"}
+    assert all(row["hit"]["n"] + row["miss"]["n"] == 10 for row in hits.values())  # two of twelve have no gold document
     assert {row["metric"]: row["n"] for row in metrics["metrics"] if row["arm"] == "retrieval:dense"}["recall@5"] == 10
     assert {name: row["control"] for name, row in metrics["arms"].items()} == {a: a == "oracle" for a in ARMS}
     assert all(row["latency_s_p50"] > 0 and row["latency_n"] == 1 for row in metrics["arms"].values())
     closed_book = metrics["adapters"]["closed_book"]
     assert (closed_book["steps"], closed_book["examples_seen"], closed_book["reused"]) == (4, 8, False)
     assert metrics["task"] == {"kind": "qa", "labels": [], "majority_share": None}
-    finetuned, base = metrics["arms"]["finetuned"], metrics["arms"]["base"]
+    finetuned, base, rag = (metrics["arms"][name] for name in ("finetuned", "base", "raft_rag"))
+    # Twelve training and four dev examples; the two shots of few_shot; a prompt needs none.
+    assert [metrics["arms"][name]["labels"] for name in ("finetuned", "few_shot", "base")] == [16, 2, 0]
+    assert finetuned["training_seconds"] == closed_book["seconds"] > 0 == base["training_seconds"]
+    assert rag["index_seconds"] > 0 == finetuned["index_seconds"]
+    assert finetuned["memory_gb"] > base["memory_gb"] > 50_000 * 4 / 1e9  # more than the float32 weights
+    assert (base["citing_share"], base["failed_share"], base["cost"]) == (None, 0.0, None)
     assert finetuned["prompt_tokens_mean"] == base["prompt_tokens_mean"]  # the same prompt, another model
 
 
@@ -206,7 +215,7 @@ def test_an_unchanged_experiment_builds_and_asks_nothing(
     monkeypatch.setattr(LocalGenerator, "__init__", forbidden)
     monkeypatch.setattr(ragft.training.lora, "train", forbidden)
     monkeypatch.setattr(Embedder, "__init__", forbidden)
-    monkeypatch.setattr(Bench, "language_model", property(forbidden))
+    monkeypatch.setattr(Bench, "_load_model", forbidden)
     run = built.compare()
     assert reused(run) == all_reused()
     assert run != built.first_run
@@ -317,7 +326,7 @@ def test_another_model_of_the_same_name_is_another_model(experiment: SmallExperi
 
     folder = tmp_path / "model"
     shutil.copytree(experiment.config["model"]["source"], folder)
-    base = {"arms": {"base": {}, "again": {}}, "latency_questions": 0}
+    base = {"arms": {"base": {}, "again": {}}, "latency_questions": 0, "limits": NO_LIMIT}
     del experiment.config["adapters"]
     experiment.config |= {"model": {"source": str(folder), "dtype": "float32"}, "compare": base}
     experiment.save()
@@ -348,7 +357,7 @@ def test_allowed_leakage_stands_in_the_metrics_and_in_the_report(experiment: Sma
     leaked[3]["question"] = train_rows()[5]["question"].upper()
     experiment.rows("eval", leaked)
     experiment.config["data"]["allow_leakage"] = True
-    experiment.config["compare"] = {"arms": {"base": {}, "again": {}}, "latency_questions": 0}
+    experiment.config["compare"] = {"arms": {"base": {}, "again": {}}, "latency_questions": 0, "limits": NO_LIMIT}
     run = experiment.save().compare()
     message = "1 of 12 eval inputs also stand in train or dev: e03 = t05"
     findings = read(run / "metrics.json")["data"]["findings"]
@@ -366,7 +375,7 @@ def test_classification_from_end_to_end(experiment: SmallExperiment) -> None:
     experiment.rows("eval", labelled(eval_rows(), "AAAAAAAAABBB"))
     experiment.config["task"] = {"kind": "classification", "labels": ["A", "B"]}
     arms = {"base": {}, "rag": {"retrieval": "index"}, "finetuned": {"adapter": "closed_book"}}
-    experiment.config["compare"] = {"arms": arms, "latency_questions": 0, "resamples": 200}
+    experiment.config["compare"] = {"arms": arms, "latency_questions": 0, "resamples": 200, "limits": NO_LIMIT}
     del experiment.config["adapters"]["raft"]
     experiment.config["adapters"]["closed_book"]["training"] |= {"max_steps": 60, "num_train_epochs": 10}
     run = experiment.save().compare()
@@ -404,7 +413,7 @@ def test_without_documents_there_is_no_index(experiment: SmallExperiment, monkey
         experiment.config.pop(key)
     experiment.config["data"] = {"eval": "eval.jsonl"}
     arms = "compare.arms={base: {}, again: {}}"
-    run = experiment.save().compare(arms, "compare.latency_questions=0", "compare.resamples=200")
+    run = experiment.save().compare(arms, "compare.latency_questions=0", "compare.limits.truncated_share=1")
     metrics = read(run / "metrics.json")
     assert list(metrics["arms"]) == ["base", "again"]
     assert (metrics["retrieval"], metrics["adapters"], metrics["data"]["passages"]) == (None, {}, 0)

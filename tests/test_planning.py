@@ -32,8 +32,8 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a dry run builds nothing")
 
-    monkeypatch.setattr(Bench, "language_model", property(forbidden))
-    monkeypatch.setattr(Bench, "embedder", property(forbidden))
+    monkeypatch.setattr(Bench, "_load_model", forbidden)
+    monkeypatch.setattr(Bench, "_load_embedder", forbidden)
     monkeypatch.setattr(PassageStore, "__init__", forbidden)
 
 

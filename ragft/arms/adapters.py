@@ -40,7 +40,7 @@ class Adapters:
     def __init__(self, bench: Bench, knowledge: Knowledge | None) -> None:
         self._bench = bench
         self._knowledge = knowledge
-        self._prints: dict[str, str] = {}
+        self._prints: dict[tuple[str, int], str] = {}
         self._recipes: dict[str, Recipe] = {}
 
     def config(self, name: str) -> AdapterConfig:
@@ -56,9 +56,21 @@ class Adapters:
             self._recipes[name] = Recipe(self._texts(config, train), self._texts(config, splits.dev))
         return self._recipes[name]
 
-    def fingerprint(self, name: str) -> str:
-        """Return the fingerprint of an adapter: every text it is trained on, the settings, base model and code."""
-        if name not in self._prints:
+    def seeds(self, name: str) -> tuple[int, ...]:
+        """Return the training seeds of an adapter: those that it names, else the experiment's own."""
+        return self.config(name).seeds or (self._bench.experiment.seed,)
+
+    def title(self, name: str, seed: int) -> str:
+        """Return what an adapter is called in a run: its name, and its seed where it has several."""
+        return name if len(self.seeds(name)) == 1 else f"{name}-seed{seed}"
+
+    def fingerprint(self, name: str, seed: int | None = None) -> str:
+        """Return the fingerprint of an adapter: every text it is trained on, the settings, base model and code.
+
+        `seed` is a training seed, the first of the adapter's for None.
+        """
+        chosen = self.seeds(name)[0] if seed is None else seed
+        if (name, chosen) not in self._prints:
             config, recipe = self.config(name), self.recipe(name)
             identity: dict[str, Any] = {
                 "model": self._bench.model_identity,
@@ -66,39 +78,40 @@ class Adapters:
                 "dev": provenance.fingerprint(recipe.dev),
                 "peft": config.peft.model_dump(),
                 "training": config.training.model_dump(),
-                "seed": self._bench.experiment.seed,
+                "seed": chosen,
                 "code": provenance.code_fingerprint(*CODE),
             }
-            self._prints[name] = provenance.fingerprint(identity)
-        return self._prints[name]
+            self._prints[name, chosen] = provenance.fingerprint(identity)
+        return self._prints[name, chosen]
 
-    def folder(self, name: str) -> Path:
+    def folder(self, name: str, seed: int | None = None) -> Path:
         """Return the folder of the finished adapter."""
-        return self._bench.workspace.adapter_dir(self.fingerprint(name))
+        return self._bench.workspace.adapter_dir(self.fingerprint(name, seed))
 
-    def is_trained(self, name: str) -> bool:
+    def is_trained(self, name: str, seed: int | None = None) -> bool:
         """Return whether the adapter is there; its folder appears only when it is finished."""
-        return (self.folder(name) / RECORD).exists()
+        return (self.folder(name, seed) / RECORD).exists()
 
-    def record(self, name: str) -> dict[str, Any]:
+    def record(self, name: str, seed: int | None = None) -> dict[str, Any]:
         """Return what stands beside a trained adapter: base model, prompt, recipe and what training measured."""
-        found: dict[str, Any] = json.loads((self.folder(name) / RECORD).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads((self.folder(name, seed) / RECORD).read_text(encoding="utf-8"))
         return found
 
-    def build(self, name: str) -> bool:
+    def build(self, name: str, seed: int | None = None) -> bool:
         """Train the adapter unless it is there; returns whether it had to be trained. A stopped training goes on."""
-        if self.is_trained(name):
+        chosen = self.seeds(name)[0] if seed is None else seed
+        if self.is_trained(name, chosen):
             return False
         from ragft.training.lora import Progress, train
 
-        config, recipe, model = self.config(name), self.recipe(name), self._bench.language_model
+        config, recipe, model = self.config(name), self.recipe(name), self._bench.bare_model
         limit = getattr(model.model.config, "max_position_embeddings", None)
         rows = tokenized(recipe.train, model.tokenizer, limit)
         dev = tokenized(recipe.dev, model.tokenizer, limit) if recipe.dev else []
-        checkpoints = self._bench.workspace.training_dir(self.fingerprint(name))
+        checkpoints = self._bench.workspace.training_dir(self.fingerprint(name, chosen))
         with (
-            self._bench.listener.work(f"Training {name}", 0, "steps") as work,
-            self._bench.workspace.building(self.folder(name)) as target,
+            self._bench.listener.work(f"Training {self.title(name, chosen)}", 0, "steps") as work,
+            self._bench.workspace.building(self.folder(name, chosen)) as target,
         ):
             seen = 0
 
@@ -108,25 +121,24 @@ class Adapters:
                 work.advance(progress.step - seen, _note(progress))
                 seen = progress.step
 
-            seed = self._bench.experiment.seed
             result = train(
-                model, config, rows, dev, folder=checkpoints, target=target, seed=seed, on_progress=on_progress
+                model, config, rows, dev, folder=checkpoints, target=target, seed=chosen, on_progress=on_progress
             )
-            jsonl.write_json(target / RECORD, {**self._identity(name), "training": asdict(result)})
+            jsonl.write_json(target / RECORD, {**self._identity(name, chosen), "training": asdict(result)})
         self._bench.workspace.discard(checkpoints)
         return True
 
-    def _identity(self, name: str) -> dict[str, Any]:
+    def _identity(self, name: str, seed: int) -> dict[str, Any]:
         config, folder = self.config(name), self._bench.model_folder
         return {
-            "fingerprint": self.fingerprint(name),
+            "fingerprint": self.fingerprint(name, seed),
             "base_source": folder.source,
             "base_fingerprint": folder.fingerprint,
             "recipe": config.recipe,
             "prompt": self._bench.template(config.prompt).name,
             "examples": len(self.recipe(name).train),
             "dev_examples": len(self.recipe(name).dev),
-            "seed": self._bench.experiment.seed,
+            "seed": seed,
         }
 
     def _texts(self, config: AdapterConfig, examples: Sequence[Example]) -> tuple[TrainingText, ...]:

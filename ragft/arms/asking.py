@@ -6,11 +6,11 @@ import random
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ragft import provenance
+from ragft import jsonl, provenance
 from ragft.arms.adapters import Adapters
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge, drawn
@@ -26,13 +26,17 @@ CODE = ("generation", "models/language_model.py")
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A system under comparison, as the experiment file defines it."""
+    """A system under comparison, as the experiment file defines it.
+
+    `seed` is the training seed of its adapter, None for the adapter's only one or its first.
+    """
 
     name: str
     adapter: str | None
     retrieval: ContextKind
     shots: int
     prompt: str
+    seed: int | None = None
 
     @property
     def is_control(self) -> bool:
@@ -84,6 +88,11 @@ class Asking:
         prompt = self._bench.template(config.prompt or trained).name
         return Arm(name, config.adapter, config.retrieval, config.shots, prompt)
 
+    def by_seed(self, arm: Arm) -> list[Arm]:
+        """Return the arm once for every training seed of its adapter, or alone where there are not several."""
+        seeds = self._adapters.seeds(arm.adapter) if arm.adapter else ()
+        return [replace(arm, seed=seed) for seed in seeds] if len(seeds) > 1 else [arm]
+
     def questions(self, arm: Arm, examples: Sequence[Example]) -> list[Question]:
         """Return the prompts of one arm."""
         contexts = self._knowledge.context(arm.retrieval, examples) if self._knowledge else [()] * len(examples)
@@ -134,7 +143,7 @@ class Asking:
         total = len(set(prompts))
         with (
             generator.adapter(self._adapter_folder(arm)),
-            self._bench.listener.work(f"Asking {arm.name}", total, "questions") as work,
+            self._bench.listener.work(f"Asking {_title(arm)}", total, "questions") as work,
         ):
             return ask(generator, prompts, journal, batch_size=size, on_batch=work.advance)
 
@@ -166,6 +175,25 @@ class Asking:
                     journal.add([question.prompt], generator.generate([question.prompt]))
                 work.advance()
 
+    def memory_bytes(self, arm: Arm, questions: Sequence[Question]) -> int:
+        """Return the bytes that the arm's weights and, at their highest, its tensors take for its longest question.
+
+        The weights are those of the model, of its adapter, and of the embedder where the arm searches. Measured once
+        for one prompt of one generator; a question of the same length takes the same memory.
+        """
+        longest = max(questions, key=lambda question: (len(question.prompt), question.prompt)).prompt
+        path = self._bench.workspace.memory_path(self._print(arm, alone=True))
+        key = provenance.sha256_text(longest)
+        known = {row["prompt_sha256"]: int(row["bytes"]) for row in jsonl.read_journal(path)}
+        if key not in known:
+            generator = self._bench.generator
+            with generator.adapter(self._adapter_folder(arm)):
+                known[key] = generator.peak_bytes(longest)
+            jsonl.append_row(path, {"prompt_sha256": key, "bytes": known[key]})
+        folder = self._adapter_folder(arm)
+        beside = weight_bytes(folder) if folder else 0
+        return known[key] + beside + (weight_bytes(self._bench.embedder_folder.path) if arm.retrieval == "index" else 0)
+
     def _retrieval_seconds(self, arm: Arm, questions: Sequence[Question]) -> list[float]:
         """Return what finding the passages of each question took; controls do not search."""
         if arm.retrieval != "index" or self._knowledge is None:
@@ -179,18 +207,21 @@ class Asking:
     def _print(self, arm: Arm, *, alone: bool) -> str:
         identity: dict[str, Any] = {
             "model": self._bench.model_identity,
-            "adapter": self._adapters.fingerprint(arm.adapter) if arm.adapter else None,
+            "adapter": self._adapters.fingerprint(arm.adapter, arm.seed) if arm.adapter else None,
             "generation": self._bench.experiment.generation.model_dump(),
             "code": provenance.code_fingerprint(*CODE),
             "alone": alone,
         }
+        if alone:  # a time belongs to the machine that it was measured on, wherever the workspace travels
+            machine = provenance.hardware()
+            identity["machine"] = [machine["processor"], machine["cores"]]
         return provenance.fingerprint(identity)
 
     def _journal_path(self, arm: Arm, *, alone: bool = False) -> Path:
         return self._bench.workspace.answers_path(self._print(arm, alone=alone))
 
     def _adapter_folder(self, arm: Arm) -> Path | None:
-        return self._adapters.folder(arm.adapter) if arm.adapter else None
+        return self._adapters.folder(arm.adapter, arm.seed) if arm.adapter else None
 
     def _answer(self, arm: Arm, question: Question, generation: Generation, waited: float) -> Answer:
         return Answer(
@@ -204,7 +235,17 @@ class Asking:
             passage_ids=tuple(passage.id for passage in question.passages),
             citations=cited(generation.text, question.passages),
             retrieval_seconds=waited,
+            seed=arm.seed,
         )
+
+
+def weight_bytes(folder: Path) -> int:
+    """Return the size of the weight files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
+
+
+def _title(arm: Arm) -> str:
+    return arm.name if arm.seed is None else f"{arm.name} (seed {arm.seed})"
 
 
 def cited(text: str, passages: Sequence[Passage]) -> tuple[str, ...]:

@@ -7,9 +7,9 @@ the version of the code and of the libraries that make it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ragft import provenance
 from ragft.arms.listening import Listener
@@ -31,15 +31,39 @@ if TYPE_CHECKING:
     from ragft.retrieval.embedder import Embedder
 
 
-class Bench:
-    """What one experiment file names, as objects; everything is made on first use and kept."""
+Made = TypeVar("Made")
 
-    def __init__(self, experiment: Experiment, workspace: Workspace, listener: Listener) -> None:
+
+class Bench:
+    """What one experiment file names, as objects; everything is made on first use and kept.
+
+    What is slow to make is kept by the settings that it is made from, and shared with the variants of the experiment.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        workspace: Workspace,
+        listener: Listener,
+        *,
+        shared: dict[str, Any] | None = None,
+    ) -> None:
         self.experiment = experiment
         self.workspace = workspace
         self.listener = listener
-        self._language_model: LanguageModel | None = None
-        self._generator: LocalGenerator | None = None
+        self._shared: dict[str, Any] = {} if shared is None else shared
+
+    def variant(self, experiment: Experiment) -> Bench:
+        """Return the bench of the same experiment with other settings; what they leave alone is not made again."""
+        return Bench(experiment, self.workspace, self.listener, shared=self._shared)
+
+    def _once(self, what: str, settings: Sequence[Any], make: Callable[[], Made]) -> Made:
+        """Return what was made from these settings before, here or on a variant, or make it."""
+        key = f"{what} {provenance.fingerprint([str(setting) for setting in settings])}"
+        if key not in self._shared:
+            self._shared[key] = make()
+        found: Made = self._shared[key]
+        return found
 
     @cached_property
     def task(self) -> Task:
@@ -50,7 +74,8 @@ class Bench:
     def documents(self) -> list[Document]:
         """Every document; empty where the experiment names none."""
         data = self.experiment.data
-        return load_documents(data.documents, data.fields)
+        settings = (data.documents, data.fields)
+        return self._once("documents", settings, lambda: load_documents(data.documents, data.fields))
 
     @cached_property
     def splits(self) -> Splits:
@@ -73,11 +98,18 @@ class Bench:
     def embedder_folder(self) -> ModelFolder:
         """Where the embedder's weights lie."""
         config = self.experiment.index.embedder
-        return resolve(config.source, config.revision, self.workspace, self._convert)
+        return self._once(
+            "folder",
+            (config.source, config.revision),
+            lambda: resolve(config.source, config.revision, self.workspace, self._convert),
+        )
 
     @cached_property
     def embedder(self) -> Embedder:
         """The embedder, loaded."""
+        return self._once("embedder", (self.experiment.index.embedder,), self._load_embedder)
+
+    def _load_embedder(self) -> Embedder:
         folder = self.embedder_folder
         with self.listener.work("Loading the embedder", 0, ""):
             from ragft.retrieval.embedder import Embedder
@@ -87,6 +119,10 @@ class Bench:
     @cached_property
     def passages(self) -> list[Passage]:
         """Every document cut into passages."""
+        data, index = self.experiment.data, self.experiment.index
+        return self._once("passages", (data.documents, data.fields, index), self._cut)
+
+    def _cut(self) -> list[Passage]:
         from ragft.data.chunking import Chunker
 
         tokenizer, max_tokens = self._embedder_tokenizer()
@@ -103,34 +139,50 @@ class Bench:
     def model_folder(self) -> ModelFolder:
         """Where the language model's weights lie, converted if that was needed."""
         config = self.experiment.model
-        return resolve(config.source, config.revision, self.workspace, self._convert)
+        return self._once(
+            "folder",
+            (config.source, config.revision),
+            lambda: resolve(config.source, config.revision, self.workspace, self._convert),
+        )
 
     @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401 - a transformers tokenizer
         """The language model's tokenizer, without its weights."""
         from ragft.models.language_model import load_tokenizer
 
-        return load_tokenizer(self.model_folder)
+        return self._once("tokenizer", (self.model_folder,), lambda: load_tokenizer(self.model_folder))
 
     @property
-    def language_model(self) -> LanguageModel:
-        """The language model, loaded once for every arm and every training."""
-        if self._language_model is None:
-            folder, config = self.model_folder, self.experiment.model
-            with self.listener.work("Loading the model", 0, ""):
-                from ragft.models.language_model import load
-
-                self._language_model = load(folder, config.dtype, config.device)
+    def bare_model(self) -> LanguageModel:
+        """The language model without any adapter in it, as training needs it; adapters that answered are taken out."""
+        self.generator.unload()
         return self._language_model
 
     @property
-    def generator(self) -> LocalGenerator:
-        """What answers; made after the adapters are trained, because both work on the same weights."""
-        if self._generator is None:
-            from ragft.generation.local import LocalGenerator
+    def _language_model(self) -> LanguageModel:
+        return self._once("model", (self.experiment.model,), self._load_model)
 
-            self._generator = LocalGenerator(self.language_model, self.experiment.generation.max_new_tokens)
-        return self._generator
+    def _load_model(self) -> LanguageModel:
+        folder, config = self.model_folder, self.experiment.model
+        with self.listener.work("Loading the model", 0, ""):
+            from ragft.models.language_model import load
+
+            return load(folder, config.dtype, config.device)
+
+    @property
+    def generator(self) -> LocalGenerator:
+        """What answers: one for each model, since it puts its adapters into the weights; capped as the experiment says.
+
+        Variants share it.
+        """
+        generator = self._once("generator", (self.experiment.model,), self._make_generator)
+        generator.cap(self.experiment.generation.max_new_tokens)
+        return generator
+
+    def _make_generator(self) -> LocalGenerator:
+        from ragft.generation.local import LocalGenerator
+
+        return LocalGenerator(self._language_model, self.experiment.generation.max_new_tokens)
 
     @cached_property
     def model_identity(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,12 +24,17 @@ DEPTH = 10
 
 @dataclass(frozen=True, slots=True)
 class IndexState:
-    """What the index holds and what bringing it in step changed; `report` is None where nothing had to be opened."""
+    """What the index holds and what bringing it in step changed; `report` is None where nothing had to be opened.
+
+    `build_seconds` is about how long embedding every passage takes, at the rate of the last ones that were embedded;
+    None where that was never timed.
+    """
 
     fingerprint: str
     documents: int
     passages: int
     report: SyncReport | None
+    build_seconds: float | None = None
 
 
 class Knowledge:
@@ -62,31 +68,42 @@ class Knowledge:
 
     def is_current(self) -> bool:
         """Return whether the store holds exactly these passages, going by what the last sync wrote down."""
-        record = self._bench.workspace.index_dir / f"{self.collection[:32]}.json"
-        if not record.exists() or not (self._bench.workspace.chroma_dir / "chroma.sqlite3").exists():
-            return False
-        return any(row["fingerprint"] == self.fingerprint for _, row in jsonl.read_rows(record))
+        has_store = (self._bench.workspace.chroma_dir / "chroma.sqlite3").exists()
+        return has_store and self._last_sync().get("fingerprint") == self.fingerprint
+
+    @property
+    def _record(self) -> Path:
+        return self._bench.workspace.index_dir / f"{self.collection[:32]}.json"
+
+    def _last_sync(self) -> jsonl.Row:
+        """Return what the last sync wrote down, nothing where none ended."""
+        return next((row for _, row in jsonl.read_rows(self._record)), {}) if self._record.exists() else {}
 
     def sync(self, *, rebuild: bool = False) -> IndexState:
         """Bring the index in step with the documents; embeds only what is new or changed."""
         if not rebuild and self.is_current():
             return self._state(None)
-        record = self._bench.workspace.index_dir / f"{self.collection[:32]}.json"
-        record.unlink(missing_ok=True)
+        pace = self._last_sync().get("seconds_per_passage")
+        self._record.unlink(missing_ok=True)
         if rebuild:
             self._store.clear()
-        total = len(self._bench.passages)
+        total, began = len(self._bench.passages), time.perf_counter()
         with self._bench.listener.work("Indexing passages", total, "passages") as work:
             report = self._store.sync(
                 self._bench.passages,
                 lambda texts: self._bench.embedder.documents(texts, on_batch=work.advance),
                 on_unchanged=work.advance,
             )
-        jsonl.write_rows(record, [{"fingerprint": self.fingerprint, "passages": total}])
+        if report.added:
+            pace = (time.perf_counter() - began) / report.added
+        row = {"fingerprint": self.fingerprint, "passages": total, "seconds_per_passage": pace}
+        jsonl.write_rows(self._record, [row])
         return self._state(report)
 
     def _state(self, report: SyncReport | None) -> IndexState:
-        return IndexState(self.fingerprint, len(self._bench.documents), len(self._bench.passages), report)
+        passages, pace = len(self._bench.passages), self._last_sync().get("seconds_per_passage")
+        seconds = None if pace is None else passages * float(pace)
+        return IndexState(self.fingerprint, len(self._bench.documents), passages, report, seconds)
 
     @cached_property
     def _store(self) -> PassageStore:

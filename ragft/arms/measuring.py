@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from ragft.arms.asking import Alone, Arm, median_seconds
+from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
+from ragft.arms.round import Asked
 from ragft.evaluation.abstention import summarise_abstention
 from ragft.evaluation.answers import ANSWER_METRICS
 from ragft.evaluation.classification import macro_f1, majority_share
@@ -17,6 +18,15 @@ from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION, retrieval_score
 from ragft.records import Answer, Estimate, Example, Ranking, Score
 
 RETRIEVAL_METRICS = ("recall@1", "recall@3", "recall@5", "recall@10", "mrr", "ndcg@10", "precision@5")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What was built for one arm: the labelled examples that its adapter saw, and seconds, None if never timed."""
+
+    labels: int
+    training_seconds: float | None
+    index_seconds: float | None
 
 
 def cluster_of(example: Example) -> str:
@@ -73,26 +83,70 @@ def _version(metric: str) -> int:
 
 
 def arm_row(
-    bench: Bench, arm: Arm, answers: Sequence[Answer], alone: Sequence[Alone], scores: Sequence[Score], primary: str
+    bench: Bench, arm: Arm, asked: Asked, scores: Sequence[Score], primary: str, built: Built
 ) -> dict[str, Any]:
-    """Return what one arm is and what its answers cost."""
+    """Return what one arm is, what its answers cost, and what must be built for it."""
     examples = {example.id: example for example in bench.splits.eval}
+    answers = asked.answers
     waited = [answer.retrieval_seconds for answer in answers] if arm.retrieval == "index" else []
+    abstention = _abstention(arm, answers, scores, examples, primary) if bench.task.kind == "qa" else None
     return {
         "adapter": arm.adapter,
         "retrieval": arm.retrieval,
         "shots": arm.shots,
         "prompt": arm.prompt,
         "control": arm.is_control,
+        "complexity": arm.complexity,
         "prompt_tokens_mean": statistics.fmean(answer.prompt_tokens for answer in answers),
         "output_tokens_mean": statistics.fmean(answer.output_tokens for answer in answers),
         "truncated_share": statistics.fmean(answer.finish_reason == "length" for answer in answers),
-        "latency_s_p50": median_seconds(alone),
-        "latency_n": len(alone),
+        "failed_share": _failed_share(arm, scores, primary),
+        "abstained_share": abstention["abstained_though_answerable"]["value"] if abstention else None,
+        "citing_share": None if arm.retrieval == "none" else statistics.fmean(bool(a.citations) for a in answers),
+        "latency_s_p50": median_seconds(asked.alone),
+        "latency_n": len(asked.alone),
         "seconds_per_question": statistics.fmean(answer.seconds for answer in answers),
         "retrieval_seconds_p50": statistics.median(waited) if waited else None,
-        "abstention": _abstention(arm, answers, scores, examples, primary) if bench.task.kind == "qa" else None,
+        "memory_gb": None if asked.memory_bytes is None else asked.memory_bytes / 1e9,
+        "leaves_machine": False,
+        "labels": built.labels + arm.shots,
+        "training_seconds": built.training_seconds,
+        "index_seconds": built.index_seconds,
+        "abstention": abstention,
         "macro_f1": _macro_f1(bench, answers, examples),
+    }
+
+
+def _failed_share(arm: Arm, scores: Sequence[Score], primary: str) -> float:
+    """Return the share of the arm's answers that the primary metric could not judge."""
+    own = [score.value for score in scores if score.arm == arm.name and score.metric == primary]
+    return statistics.fmean(value is None for value in own) if own else 1.0
+
+
+def retrieval_hits(
+    arms: Sequence[Arm], asked: Mapping[str, Asked], scores: Sequence[Score], primary: str
+) -> dict[str, Any]:
+    """Return, for each arm that searches, the mean score where a gold document was among its passages and where not.
+
+    Examples without gold documents are passed over: nothing could be hit.
+    """
+    return {arm.name: _hits(arm, asked[arm.name], scores, primary) for arm in arms if arm.retrieval == "index"}
+
+
+def _hits(arm: Arm, asked: Asked, scores: Sequence[Score], primary: str) -> dict[str, Any]:
+    found = {
+        question.example.id: any(p.document_id in question.example.gold_document_ids for p in question.passages)
+        for question in asked.questions
+        if question.example.gold_document_ids
+    }
+    groups: dict[bool, list[float]] = {True: [], False: []}
+    for score in scores:
+        if score.arm == arm.name and score.metric == primary and score.value is not None and score.example_id in found:
+            groups[found[score.example_id]].append(score.value)
+    means = {hit: statistics.fmean(values) if values else None for hit, values in groups.items()}
+    return {
+        "hit": {"mean": means[True], "n": len(groups[True])},
+        "miss": {"mean": means[False], "n": len(groups[False])},
     }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
+from ragft.arms.trials import combinations
 from ragft.config import AdapterConfig
 from ragft.training.examples import TrainingText
 
@@ -32,7 +33,7 @@ REFERENCE_FLOPS = 3.9e11
 
 @dataclass(frozen=True, slots=True)
 class PlannedAdapter:
-    """One adapter in the plan; `tokens` counts every epoch."""
+    """One adapter with one training seed in the plan; `tokens` counts every epoch."""
 
     name: str
     reused: bool
@@ -43,7 +44,7 @@ class PlannedAdapter:
 
 @dataclass(frozen=True, slots=True)
 class PlannedArm:
-    """One arm in the plan: all its prompts, those already answered, and the tokens of the rest."""
+    """One arm in the plan: its prompts for every training seed, those already answered, and the tokens of the rest."""
 
     name: str
     prompts: int
@@ -54,7 +55,11 @@ class PlannedArm:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `compare` would do; `estimated_passages` says that drawn passages stood in for those not yet retrieved."""
+    """What a command would do; `estimated_passages` says that drawn passages stood in for those not yet retrieved.
+
+    `sweep_settings` and `sweep_prompts` count the combinations that a sweep would try first and the questions that it
+    would ask; the time is that of the comparison alone.
+    """
 
     documents: int
     passages: int
@@ -65,20 +70,34 @@ class Plan:
     seconds: float
     example: TrainingText | None
     findings: tuple[str, ...]
+    sweep_settings: int = 0
+    sweep_prompts: int = 0
 
 
 def plan(bench: Bench) -> Plan:
-    """Return the plan of the experiment; builds nothing, trains nothing and asks nothing."""
-    findings = bench.check(min_examples=bench.experiment.compare.min_examples)
+    """Return the plan of `compare`; builds nothing, trains nothing and asks nothing."""
+    sweep = bench.experiment.compare.sweep
+    trials = len(combinations(sweep, bench.experiment.seed)) if sweep is not None else 0
+    made = _plan(bench, list(bench.experiment.compare.arms), [], bench.experiment.compare.min_examples)
+    return replace(made, sweep_settings=trials, sweep_prompts=trials * len(bench.splits.dev))
+
+
+def plan_training(bench: Bench, names: Sequence[str]) -> Plan:
+    """Return the plan of `finetune` for the named adapters."""
+    return _plan(bench, [], names, min_examples=1)
+
+
+def _plan(bench: Bench, arm_names: Sequence[str], adapter_names: Sequence[str], min_examples: int) -> Plan:
+    findings = bench.check(min_examples=min_examples)
     knowledge = Knowledge(bench, planning=True) if bench.documents else None
     adapters = Adapters(bench, knowledge)
     asking = Asking(bench, knowledge, adapters)
-    arms = [asking.arm(name) for name in bench.experiment.compare.arms]
-    used = list(dict.fromkeys(arm.adapter for arm in arms if arm.adapter))
+    arms = [asking.arm(name) for name in arm_names]
+    used = list(dict.fromkeys([*adapter_names, *(arm.adapter for arm in arms if arm.adapter)]))
     speeds = _speeds(bench)
     reads = knowledge is not None and needs_index(arms, [adapters.config(name) for name in used])
     current = knowledge.is_current() if knowledge is not None and reads else None
-    planned_adapters = tuple(_adapter(bench, adapters, name, speeds) for name in used)
+    planned_adapters = tuple(_adapter(bench, adapters, n, seed, speeds) for n in used for seed in adapters.seeds(n))
     planned_arms = tuple(_arm(bench, asking, arm, speeds) for arm in arms)
     embedding = 0.0 if current is not False else len(bench.passages) / 30
     return Plan(
@@ -99,26 +118,27 @@ def needs_index(arms: Sequence[Arm], adapters: Sequence[AdapterConfig]) -> bool:
     return any(arm.retrieval in ("index", "oracle") for arm in arms) or any(a.recipe == "context" for a in adapters)
 
 
-def _adapter(bench: Bench, adapters: Adapters, name: str, speeds: Speeds) -> PlannedAdapter:
+def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int, speeds: Speeds) -> PlannedAdapter:
     recipe, training = adapters.recipe(name), adapters.config(name).training
     tokens = sum(_count(bench, text.prompt) + _count(bench, text.completion) + 1 for text in recipe.train)
     epochs = training.num_train_epochs
     if training.max_steps > 0:
         seen = training.max_steps * training.per_device_train_batch_size * training.gradient_accumulation_steps
         epochs = min(epochs, seen / len(recipe.train))
-    reused = adapters.is_trained(name)
+    reused = adapters.is_trained(name, seed)
     seconds = 0.0 if reused else tokens * epochs / speeds.training
-    return PlannedAdapter(name, reused, len(recipe.train), round(tokens * epochs), seconds)
+    return PlannedAdapter(adapters.title(name, seed), reused, len(recipe.train), round(tokens * epochs), seconds)
 
 
 def _arm(bench: Bench, asking: Asking, arm: Arm, speeds: Speeds) -> PlannedArm:
     questions = asking.questions(arm, bench.splits.eval)
-    left = asking.missing(arm, questions)
+    left = [question for one in asking.by_seed(arm) for question in asking.missing(one, questions)]
     tokens = sum(_count(bench, question.prompt) for question in left)
     written = len(left) * bench.experiment.generation.max_new_tokens / 2
     alone = bench.experiment.compare.latency_questions if left else 0
     seconds = tokens / speeds.reading + written / speeds.writing + alone * 1.5
-    return PlannedArm(arm.name, len(questions), len(questions) - len(left), tokens, seconds)
+    prompts = len(questions) * len(asking.by_seed(arm))
+    return PlannedArm(arm.name, prompts, prompts - len(left), tokens, seconds)
 
 
 def _count(bench: Bench, text: str) -> int:

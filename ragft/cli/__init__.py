@@ -8,12 +8,15 @@ from ragft.cli.app import app
 from ragft.cli.asking import rag_query
 from ragft.cli.experiments import compare, finetune, index
 from ragft.cli.files import init, schema, validate
+from ragft.cli.runs import report, runs_app
 
 # In the order in which --help lists them.
 app.command()(compare)
 app.command()(finetune)
 app.command()(index)
 app.command()(rag_query)
+app.command()(report)
+app.add_typer(runs_app)
 app.command()(validate)
 app.command()(schema)
 app.command()(init)

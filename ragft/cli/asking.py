@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet, RunsDir, Set, Wait, WorkspaceDir
-from ragft.cli.running import running, speaking
+from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet, RunsDir, Set, Tags, Wait, WorkspaceDir
+from ragft.cli.running import held, running, speaking
 
 if TYPE_CHECKING:
     from ragft.console import Terminal
@@ -29,6 +30,7 @@ def rag_query(
         bool, typer.Option("--show-prompt", help="Also show the prompt as the model reads it.")
     ] = False,
     set_: Set = None,
+    tag: Tags = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
     workspace: WorkspaceDir = WORKSPACE,
@@ -37,17 +39,25 @@ def rag_query(
     debug: Debug = False,
 ) -> None:
     """Answer a question from the documents, with numbered sources."""
+    if question is not None and not question.strip():
+        raise typer.BadParameter("the question is empty", param_hint="QUESTION")
     with (
         speaking(debug=debug, quiet=quiet) as terminal,
-        running("rag-query", file, set_, terminal, runs_dir, workspace, wait) as (bench, run),
+        running("rag-query", file, set_, terminal, runs_dir, workspace, wait, tags=tag, hold=False) as (bench, run),
     ):
         from ragft.query import Session
 
+        # Between two questions nobody is kept from the workspace.
+        def holding() -> AbstractContextManager[None]:
+            return held(bench.workspace, f"ragft rag-query {file}", wait, terminal)
+
         session = Session(bench, arm)
-        session.prepare()
-        run.note(prompts=[session.arm.prompt])
+        with holding():
+            session.prepare()
+            run.inputs(bench.input_files())
+            run.note(prompts=[session.arm.prompt], fingerprints=session.fingerprints())
         asked = [question] if question is not None else _typed(terminal)
-        _answer_all(session, run, terminal, asked, as_json=as_json, show_prompt=show_prompt)
+        _answer_all(session, run, terminal, asked, holding, as_json=as_json, show_prompt=show_prompt)
 
 
 def _typed(terminal: Terminal) -> Iterator[str]:
@@ -68,6 +78,7 @@ def _answer_all(
     run: Run,
     terminal: Terminal,
     questions: Iterable[str],
+    holding: Callable[[], AbstractContextManager[None]],
     *,
     as_json: bool,
     show_prompt: bool,
@@ -77,7 +88,8 @@ def _answer_all(
 
     results: list[QueryResult] = []
     for text in questions:
-        results.append(session.ask(text))
+        with holding():
+            results.append(session.ask(text))
         run.write_rows(f"answers/{session.arm.name}.jsonl", results)
         if as_json:
             terminal.json(results[-1])

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet, RunsDir, Set, Wait, WorkspaceDir
+from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet, RunsDir, Set, Tags, Wait, WorkspaceDir
 from ragft.cli.running import held, running, speaking
 
 if TYPE_CHECKING:
+    from ragft.compare import CompareResult
     from ragft.console import Terminal
+    from ragft.gates import Baseline
+    from ragft.runs import Run
 
 
 def compare(
     file: File,
     set_: Set = None,
+    tag: Tags = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", metavar="RUN|FILE", help="Hold this run or baseline file against the gates."),
+    ] = None,
+    write_baseline: Annotated[
+        Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write this run as a baseline file.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it would take.")
     ] = False,
@@ -33,26 +46,67 @@ def compare(
         if dry_run:
             _dry_run(file, set_, terminal, workspace, wait, as_json=as_json)
             return
-        from ragft.console import arms_table, verdict_text
-
-        with running("compare", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+        then = _prepared_baseline(baseline, write_baseline, runs_dir)
+        with running("compare", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
             from ragft.compare import compare as run_compare
 
-            result = run_compare(bench, run)
-        if as_json:
-            terminal.json({"run": run.path, "verdict": asdict(result.verdict), "metrics": result.metrics})
-            return
+            result = run_compare(bench, run, then, becomes_baseline=write_baseline is not None)
+        if write_baseline is not None:
+            from ragft.gates import write_baseline as save_baseline
+
+            save_baseline(write_baseline, result.evidence)
+            terminal.say(f"baseline written: {write_baseline}")
+        _show_comparison(result, run, terminal, as_json=as_json)
+        # After the run folder is closed: the run itself has succeeded, and can serve as a baseline.
+        if (error := result.error()) is not None:
+            raise error
+
+
+def _prepared_baseline(baseline: str | None, target: Path | None, runs_dir: Path) -> Baseline | None:
+    """Return the baseline; before hours of work, not after, it shows what is none and where none can be written."""
+    from ragft.archive import find_run
+    from ragft.gates import check_target, read_baseline
+
+    if target is not None:
+        check_target(target)
+    if baseline is None:
+        return None
+    path = Path(baseline).expanduser()
+    return read_baseline(path if path.exists() else find_run(runs_dir, baseline, command="compare").path)
+
+
+def _show_comparison(result: CompareResult, run: Run, terminal: Terminal, *, as_json: bool) -> None:
+    from ragft.console import arms_table, gates_table, tell_github, verdict_text
+    from ragft.gates import gates_json
+
+    if as_json:
+        found = None if result.gates is None else gates_json(result.gates)
+        terminal.json({"run": run.path, "verdict": asdict(result.verdict), "metrics": result.metrics, "gates": found})
+    else:
         for line in result.metrics["reused"]:
             terminal.say(f"reused {line}")
-        terminal.result(arms_table(result.metrics, result.verdict.arm))
+        terminal.result(arms_table(result.metrics, result.verdict))
         terminal.result(verdict_text(result.verdict))
+        if result.gates is not None:
+            terminal.result(gates_table(result.gates))
         terminal.text(f"report: {run.path / 'report.html'}")
+    tell_github(result.gates, (run.path / "report.md").read_text(encoding="utf-8"), os.environ, terminal)
 
 
 def _dry_run(
-    file: Path, overrides: list[str] | None, terminal: Terminal, workspace: Path, wait: float, *, as_json: bool
+    file: Path,
+    overrides: list[str] | None,
+    terminal: Terminal,
+    workspace: Path,
+    wait: float,
+    *,
+    as_json: bool,
+    adapters: Sequence[str] | None = None,
 ) -> None:
-    """Print the plan; the workspace is held meanwhile, because a journal may not be read while it is written."""
+    """Print the plan of `compare`, or of `finetune` where `adapters` are given (none of them named: all).
+
+    The workspace is held meanwhile, because a journal may not be read while it is written.
+    """
     from ragft.arms.bench import Bench
     from ragft.config import load_experiment
     from ragft.console import plan_text
@@ -60,10 +114,12 @@ def _dry_run(
 
     loaded = load_experiment(file, overrides or ())
     space = Workspace(workspace.expanduser().resolve()).prepare()
-    from ragft.arms.planning import plan
+    from ragft.arms.planning import plan, plan_training
+    from ragft.finetune import wanted_adapters
 
     with held(space, f"ragft dry run of {file}", wait, terminal):
-        planned = plan(Bench(loaded.experiment, space, terminal))
+        bench = Bench(loaded.experiment, space, terminal)
+        planned = plan(bench) if adapters is None else plan_training(bench, wanted_adapters(bench, adapters))
     if as_json:
         terminal.json(planned)
     else:
@@ -76,6 +132,7 @@ def finetune(
         list[str] | None, typer.Option("--adapter", "-a", help="Train only this adapter. Repeatable.")
     ] = None,
     set_: Set = None,
+    tag: Tags = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and on what text.")] = False,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -87,11 +144,11 @@ def finetune(
     """Train the adapters of the experiment, or reuse those that are there."""
     with speaking(debug=debug, quiet=quiet) as terminal:
         if dry_run:
-            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json)
+            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json, adapters=adapter or ())
             return
         from ragft.console import adapters_table
 
-        with running("finetune", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+        with running("finetune", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
             from ragft.finetune import finetune as run_finetune
 
             trained = run_finetune(bench, run, adapter or ())
@@ -110,6 +167,7 @@ def index(
         bool, typer.Option("--evaluate/--no-evaluate", help="Measure retrieval on the eval examples' gold documents.")
     ] = True,
     set_: Set = None,
+    tag: Tags = None,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
     workspace: WorkspaceDir = WORKSPACE,
@@ -121,7 +179,7 @@ def index(
     with speaking(debug=debug, quiet=quiet) as terminal:
         from ragft.console import estimates_table, index_text
 
-        with running("index", file, set_, terminal, runs_dir, workspace, wait) as (bench, run):
+        with running("index", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
             from ragft.arms.measuring import metric_rows
             from ragft.index import index as run_index
 

@@ -12,6 +12,10 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key, such as retrieval.top_k=3. Repeatable."),
 ]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", metavar="NAME", help="Name the run: it is found by it and kept from pruning. Repeatable."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no news.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,8 +35,11 @@ def running(
     runs_dir: Path,
     workspace: Path,
     wait: float,
+    *,
+    hold: bool = True,
+    tags: list[str] | None = None,
 ) -> Iterator[tuple[Bench, Run]]:
-    """Load the experiment, open a run folder and hold the workspace while the block runs."""
+    """Load the experiment, open a run folder and, unless told otherwise, hold the workspace while the block runs."""
     from ragft.arms.bench import Bench
     from ragft.config import load_experiment
     from ragft.runs import Run
@@ -53,9 +56,11 @@ def running(
         config_yaml=loaded.resolved_yaml(),
         seed=experiment.seed,
         secrets=loaded.secrets,
+        tags=tags or (),
     )
 
-    with run, held(space, f"ragft {command} {file}", wait, terminal):
+    holding = held(space, f"ragft {command} {file}", wait, terminal) if hold else nullcontext()
+    with run, holding:
         yield Bench(experiment, space, terminal), run
 
 

@@ -40,6 +40,7 @@ from ragft.config.schema import (
     Task,
     TrainingConfig,
 )
+from ragft.config.variants import with_values
 
 __all__ = [
     "AdapterConfig",
@@ -79,4 +80,5 @@ __all__ = [
     "VerdictGate",
     "experiment_json_schema",
     "load_experiment",
+    "with_values",
 ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ragft.config.comparing import ArmConfig, DataGate, Gate, LatencyGate, MetricGate, RegressionGate, VerdictGate
 from ragft.config.schema import Experiment
+from ragft.config.variants import sweep_faults
 
 
 def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -23,6 +24,7 @@ def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...]
     yield from _contrast_faults(experiment)
     for number, gate in enumerate(experiment.compare.gates):
         yield from _gate_faults(experiment, number, gate)
+    yield from sweep_faults(experiment)
     if experiment.compare.sweep is not None and experiment.compare.sweep.arm not in experiment.compare.arms:
         yield ("compare", "sweep", "arm"), _no_arm(experiment, experiment.compare.sweep.arm)
 

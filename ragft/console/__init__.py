@@ -3,6 +3,7 @@
 The only code that knows Rich. It computes nothing: every number comes from a record.
 """
 
+from ragft.console.gates import gates_table, tell_github
 from ragft.console.guarding import guarded
 from ragft.console.tables import adapters_table, arms_table, estimates_table
 from ragft.console.terminal import Terminal, quiet_libraries
@@ -14,9 +15,11 @@ __all__ = [
     "answer_text",
     "arms_table",
     "estimates_table",
+    "gates_table",
     "guarded",
     "index_text",
     "plan_text",
     "quiet_libraries",
+    "tell_github",
     "verdict_text",
 ]

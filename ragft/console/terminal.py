@@ -29,6 +29,7 @@ def quiet_libraries() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("ANONYMIZED_TELEMETRY", "False")
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler announces itself on stderr
     logging.captureWarnings(True)
     for name in ("py.warnings", "transformers", "sentence_transformers", "chromadb", "ragft"):
         logger = logging.getLogger(name)

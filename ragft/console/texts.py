@@ -9,6 +9,9 @@ from rich.text import Text
 
 from ragft.console.numbers import duration
 
+DECISION_COLOURS = {"ship": "green", "not_decided": "yellow", "none_qualifies": "red", "not_comparable": "red"}
+"""The colour of each decision of a verdict."""
+
 
 def bullets(title: str, lines: Sequence[str]) -> Text:
     """Return a titled list of sentences, empty text for none."""
@@ -21,16 +24,18 @@ def bullets(title: str, lines: Sequence[str]) -> Text:
 
 
 def verdict_text(verdict: Any) -> Text:  # noqa: ANN401 - verdict.Verdict, rendered by its fields
-    """Return a verdict: the headline, then reasons, exclusions, caveats and next steps."""
-    colour = {"ship": "green", "not_decided": "yellow", "none_qualifies": "red"}[verdict.decision]
+    """Return a verdict: the headline, then reasons, exclusions, caveats, what would change it, and next steps."""
+    colour = DECISION_COLOURS[verdict.decision]
     text = Text()
     text.append("\nVerdict: ", style="bold").append(verdict.headline, style=f"bold {colour}")
     text.append(f"  (confidence: {verdict.confidence})\n", style="dim")
     excluded = [f"{arm}: {reason}" for arm, reason in verdict.excluded]
     for title, lines in (
         ("Why", verdict.reasons),
-        ("Excluded", excluded),
+        ("Excluded by a requirement", excluded),
+        ("Not comparable", [f"{arm}: {reason}" for arm, reason in verdict.not_comparable]),
         ("Read this with care", verdict.caveats),
+        ("What would change the verdict", [flip.sentence for flip in verdict.sensitivity]),
         ("What would help", verdict.next_steps),
     ):
         text.append_text(bullets(title, lines))
@@ -83,6 +88,9 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
         left = item.prompts - item.answered
         state = f"{item.prompt_tokens:,} prompt tokens, about {duration(item.seconds)}" if left else "reused"
         text.append(f"  arm {item.name}: {left} of {item.prompts} questions to ask, {state}\n")
+    if plan.sweep_settings:
+        asked = f"{plan.sweep_prompts:,} questions to dev examples"
+        text.append(f"  sweep before that: {plan.sweep_settings} settings, {asked} at most; its time is not counted\n")
     text.append(f"  in all about {duration(plan.seconds)}, loading aside\n", style="bold")
     if plan.estimated_passages:
         text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")

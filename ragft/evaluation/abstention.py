@@ -50,15 +50,18 @@ def summarise_abstention(
     missing = sorted({answer.example_id for answer in own} - examples.keys())
     if missing:
         raise DataError(f"arm {arm!r} answered example {missing[0]!r}, which is not among the examples")
-    declined = {answer.example_id: abstains(answer.text, examples[answer.example_id]) for answer in own}
-    values = [s.value for s in scores if s.arm == arm and s.metric == metric and declined.get(s.example_id) is False]
+    declined = {(a.example_id, a.seed): abstains(a.text, examples[a.example_id]) for a in own}
+    measured = (score for score in scores if score.arm == arm and score.metric == metric)
+    values = [score.value for score in measured if declined.get((score.example_id, score.seed)) is False]
     return AbstentionSummary(
         arm=arm,
         metric=metric,
         coverage=_share(not gone for gone in declined.values()),
         accuracy_on_answered=_share(value for value in values if value is not None),
-        answered_though_unanswerable=_share(not gone for id, gone in declined.items() if not examples[id].answerable),
-        abstained_though_answerable=_share(gone for id, gone in declined.items() if examples[id].answerable),
+        answered_though_unanswerable=_share(
+            not gone for (id, _), gone in declined.items() if not examples[id].answerable
+        ),
+        abstained_though_answerable=_share(gone for (id, _), gone in declined.items() if examples[id].answerable),
     )
 
 

@@ -212,5 +212,5 @@ def _example_of(answer: Answer, examples: Mapping[str, Example]) -> Example:
 
 def _score(answer: Answer, example: Example, metric: AnswerMetric) -> Score:
     if metric.needs_references and example.answerable and not example.references:
-        return Score(answer.arm, answer.example_id, metric.name, None, "the example has no references")
-    return Score(answer.arm, answer.example_id, metric.name, metric.score(answer.text, example))
+        return Score(answer.arm, answer.example_id, metric.name, None, "the example has no references", answer.seed)
+    return Score(answer.arm, answer.example_id, metric.name, metric.score(answer.text, example), None, answer.seed)

@@ -9,29 +9,28 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ragft.errors import DataError, NotComparableError, RagftError
+from ragft.errors import NotComparableError, RagftError
 from ragft.evaluation.answers import is_binary
+from ragft.evaluation.comparison_notes import comparison_notes
 from ragft.evaluation.intervals import (
     BootstrapMethod,
-    Floats,
     are_singletons,
     count_discordant,
     difference_interval,
     mean_interval,
 )
-from ragft.evaluation.power import minimum_detectable_effect, n_needed
+from ragft.evaluation.power import SEEDED_TEST, examples_more, minimum_detectable_effect, n_needed
+from ragft.evaluation.resampling import Floats, resampled_means
+from ragft.evaluation.score_table import ScoreTable, Series
 from ragft.evaluation.significance import holm, mcnemar, sign_flip
+from ragft.evaluation.training_seeds import HierarchicalMean, hierarchical_mean, seed_effects
 from ragft.records import ContrastResult, Estimate, Interval, Score
-
-FEW_CLUSTERS = 20
-"""Below this many clusters a cluster bootstrap is known to give intervals that are too narrow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,48 +68,50 @@ def compare_arms(
     training_seeds: int = 1,
     min_examples: int = 10,
     method: BootstrapMethod = "percentile",
+    margin: float = 0.0,
 ) -> Comparison:
     """Return the comparison of `arms` on `metrics`; scores of other arms and metrics are passed over.
 
     `clusters` maps example id to cluster id (the source document, or the example itself); `declared` are the pairs
-    named before the run. Each quantity draws from a generator of its own, made from `seed`, its arms and its metric,
-    so neither the order of the scores nor another arm moves a number. `training_seeds` is how many times each adapter
-    was trained: 0 for no adapter at all.
+    named before the run. All resamples of clusters are drawn once, from `seed` and the number of clusters in
+    `clusters`, and serve every arm, metric and contrast: neither the order of the scores nor another arm moves a
+    number.
+
+    An arm may have several scores on one example and metric if their training seeds differ. Its values are then
+    averages over seeds on the examples that all of its seeds have. Its intervals, and the tests and detectable effects
+    of its contrasts, cover the choice of questions and of seeds (`hierarchical_mean`; `method` is for the others).
+    `training_seeds` speaks of scores that name no seed: 0 for no adapter at all, 1 for adapters trained once.
+    `margin` is the difference that makes no practical difference, in the unit of each metric; `n_more` counts by it.
 
     NotComparableError: no arms, an arm without primary scores, or fewer than `min_examples` paired examples between two
-    arms on the primary metric. DataError: an arm scored twice on one example, a value that is not a finite number, an
-    example without a cluster. RagftError: a declared pair of unknown arms or named twice, a primary metric not in
-    `metrics`.
+    arms on the primary metric. DataError: an arm scored twice on one example with one seed, seeds on some of its scores
+    only, a value that is not a finite number, an example without a cluster. RagftError: a declared pair of unknown arms
+    or named twice, a primary metric not in `metrics`.
     """
     _check_request(arms, metrics, primary_metric, declared)
-    table = _Table.of(scores, clusters, arms, metrics)
-    settings = _Settings(resamples, level, seed, method)
-    estimates = tuple(_estimate(table, arm, metric, settings) for arm in arms for metric in metrics)
+    table = ScoreTable.of(scores, clusters, arms, metrics)
     _check_comparable(table, arms, primary_metric, max(1, min_examples))
+    settings = _Settings(resamples, level, seed, method, margin)
 
-    primary = _adjusted([_contrast(table, pair, primary_metric, settings, declared=True) for pair in declared])
     named = {frozenset(pair) for pair in declared}
     other = [pair for pair in itertools.combinations(arms, 2) if frozenset(pair) not in named]
-    exploratory = [_contrast(table, pair, primary_metric, settings, declared=False) for pair in other]
-    secondary = [
-        _contrast(table, pair, metric, settings, declared=True)
-        for metric in metrics
-        if metric != primary_metric
-        for pair in declared
-    ]
-    used = sorted({id for arm in arms for id in table.values[arm, primary_metric]})
-    n_clusters = len({clusters[id] for id in used})
+    secondary = [(pair, metric) for metric in metrics if metric != primary_metric for pair in declared]
+    asked = [*((pair, primary_metric) for pair in (*declared, *other)), *secondary]
+    estimates, found = _measure(table, list(itertools.product(arms, metrics)), asked, settings)
+    contrasts = [replace(one, declared=frozenset((one.first, one.second)) in named) for one in found]
+
+    used = sorted({id for arm in arms for id in table.series[arm, primary_metric].ids})
+    n_clusters = len(set(table.cluster_names(used)))
     return Comparison(
         primary_metric=primary_metric,
-        estimates=estimates,
-        contrasts=(*primary, *exploratory, *secondary),
+        estimates=tuple(estimates),
+        contrasts=(*_adjusted(contrasts[: len(declared)]), *contrasts[len(declared) :]),
         n_examples=len(used),
         n_clusters=n_clusters,
         level=level,
         resamples=resamples,
-        notes=(
-            *_design_notes(len(used), n_clusters, len(primary), len(exploratory), training_seeds),
-            *_data_notes(estimates, primary_metric, len(used)),
+        notes=comparison_notes(
+            table, estimates, primary_metric, (len(used), n_clusters), (len(declared), len(other)), training_seeds
         ),
     )
 
@@ -129,8 +130,9 @@ def estimate_metric(
 
     For scores that are not compared between arms, such as those of a retriever.
     """
-    table = _Table.of(scores, clusters, [arm], [metric])
-    return _estimate(table, arm, metric, _Settings(resamples, level, seed, "percentile"))
+    table = ScoreTable.of(scores, clusters, [arm], [metric])
+    estimates, _ = _measure(table, [(arm, metric)], [], _Settings(resamples, level, seed, "percentile", 0.0))
+    return estimates[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ class _Settings:
     level: float
     seed: int
     method: BootstrapMethod
+    margin: float
 
     def generator(self, *parts: str) -> np.random.Generator:
         """Return the generator that belongs to `parts` alone (by hash: the built-in hash() differs by process)."""
@@ -149,54 +152,59 @@ class _Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
-    """The scores by (arm, metric) and example id; `unscored` counts those without a value."""
+class _Quantity:
+    """A mean to be resampled: of one arm's values, or of the differences of two arms on the examples they share.
 
-    values: dict[tuple[str, str], dict[str, float]]
-    unscored: dict[tuple[str, str], int]
-    clusters: Mapping[str, str]
+    `values` has the shape (examples,), `sums` and `sizes` (clusters,) over all clusters of the comparison.
+    """
+
+    arms: tuple[str, ...]
+    metric: str
+    parts: tuple[Series, ...]
+    values: Floats
+    clusters: list[str]
+    sums: Floats
+    sizes: Floats
 
     @classmethod
-    def of(
-        cls, scores: Iterable[Score], clusters: Mapping[str, str], arms: Sequence[str], metrics: Sequence[str]
-    ) -> _Table:
-        """Return the table of the wanted scores, checked one by one."""
-        wanted = set(itertools.product(arms, metrics))
-        values: dict[tuple[str, str], dict[str, float]] = {key: {} for key in wanted}
-        unscored = dict.fromkeys(wanted, 0)
-        seen: set[tuple[str, str, str]] = set()
-        for score in scores:
-            key = (score.arm, score.metric)
-            if key not in wanted:
-                continue
-            _check_score(score, clusters, seen)
-            if score.value is None:
-                unscored[key] += 1
-            else:
-                values[key][score.example_id] = score.value
-        return cls(values, unscored, clusters)
+    def of(cls, table: ScoreTable, arms: tuple[str, ...], metric: str, parts: tuple[Series, ...]) -> _Quantity:
+        """Return the quantity of one series, or of the first less the second."""
+        values = parts[0].values if len(parts) == 1 else parts[0].values - parts[1].values
+        ids = parts[0].ids
+        return cls(arms, metric, parts, values, table.cluster_names(ids), *table.totals(values, ids))
 
-    def paired(self, pair: tuple[str, str], metric: str) -> tuple[Floats, Floats, list[str]]:
-        """Return the values of both arms on the examples that both have, and the clusters; in the order of the ids."""
-        first, second = self.values[pair[0], metric], self.values[pair[1], metric]
-        ids = sorted(first.keys() & second.keys())
-        return (
-            np.array([first[id] for id in ids], dtype=np.float64),
-            np.array([second[id] for id in ids], dtype=np.float64),
-            [self.clusters[id] for id in ids],
-        )
+    @property
+    def binary(self) -> bool:
+        """Return whether the 0/1 methods hold: not for averages over seeds, even where all of them are 0 or 1."""
+        return not self.several and all(_only_binary(self.metric, part.values) for part in self.parts)
+
+    @property
+    def several(self) -> bool:
+        """Return whether an arm in it was trained with several seeds."""
+        return any(part.several for part in self.parts)
 
 
-def _check_score(score: Score, clusters: Mapping[str, str], seen: set[tuple[str, str, str]]) -> None:
-    where = f"arm {score.arm!r}, example {score.example_id!r}, metric {score.metric!r}"
-    key = (score.arm, score.example_id, score.metric)
-    if key in seen:
-        raise DataError(f"{where}: scored twice", "one answer per arm and example: score the answers again")
-    seen.add(key)
-    if score.value is not None and not math.isfinite(score.value):
-        raise DataError(f"{where}: the value is {score.value}", "a score that cannot be judged has value None")
-    if score.example_id not in clusters:
-        raise DataError(f"{where}: the example has no cluster", "the scores belong to another version of the examples")
+def _measure(
+    table: ScoreTable,
+    cells: Sequence[tuple[str, str]],
+    pairs: Sequence[tuple[tuple[str, str], str]],
+    settings: _Settings,
+) -> tuple[list[Estimate], list[ContrastResult]]:
+    """Return an estimate for every (arm, metric) and a contrast for every (pair, metric), from one draw of clusters."""
+    means = [_Quantity.of(table, (arm,), metric, (table.series[arm, metric],)) for arm, metric in cells]
+    differences = [_Quantity.of(table, pair, metric, table.shared(pair, metric)) for pair, metric in pairs]
+    every = [*means, *differences]
+    sums, sizes = (np.stack(columns, axis=1) for columns in ([q.sums for q in every], [q.sizes for q in every]))
+    drawn = resampled_means(sums, sizes, settings.resamples, settings.generator("clusters"))
+    flips = sign_flip(sums[:, len(means) :], rng=settings.generator("coins"), resamples=settings.resamples)
+    n = len(means)
+    return (
+        [_estimate(table, quantity, drawn[:, i], settings) for i, quantity in enumerate(means)],
+        [
+            _contrast(table, quantity, drawn[:, n + i], p_value, settings)
+            for i, (quantity, p_value) in enumerate(zip(differences, flips, strict=True))
+        ],
+    )
 
 
 def _check_request(
@@ -220,9 +228,9 @@ def _known(arms: Sequence[str]) -> str:
     return f"arms: {', '.join(arms)}"
 
 
-def _check_comparable(table: _Table, arms: Sequence[str], metric: str, min_examples: int) -> None:
+def _check_comparable(table: ScoreTable, arms: Sequence[str], metric: str, min_examples: int) -> None:
     for arm in arms:
-        n, unscored = len(table.values[arm, metric]), table.unscored[arm, metric]
+        n, unscored = len(table.series[arm, metric].ids), table.series[arm, metric].n_unscored
         if n == 0:
             raise NotComparableError(
                 f"arm {arm!r} has no score on the primary metric {metric!r} ({unscored} unscored)",
@@ -231,7 +239,7 @@ def _check_comparable(table: _Table, arms: Sequence[str], metric: str, min_examp
         if n < min_examples:
             raise NotComparableError(_too_few(f"arm {arm!r} has", n, metric, min_examples), "give more eval examples")
     for first, second in itertools.combinations(arms, 2):
-        n = len(table.values[first, metric].keys() & table.values[second, metric].keys())
+        n = len(table.shared((first, second), metric)[0].ids)
         if n < min_examples:
             who = f"arms {first!r} and {second!r} share"
             raise NotComparableError(_too_few(who, n, metric, min_examples), "score both on the same eval examples")
@@ -241,63 +249,91 @@ def _too_few(who: str, n: int, metric: str, min_examples: int) -> str:
     return f"{who} {n} examples scored on {metric!r}; at least {min_examples} are needed"
 
 
-def _estimate(table: _Table, arm: str, metric: str, settings: _Settings) -> Estimate:
-    by_example = table.values[arm, metric]
-    ids = sorted(by_example)
-    values = np.array([by_example[id] for id in ids], dtype=np.float64)
-    interval = mean_interval(
-        values,
-        [table.clusters[id] for id in ids],
-        binary=_only_binary(metric, values),
-        resamples=settings.resamples,
+def _estimate(table: ScoreTable, quantity: _Quantity, means: Floats, settings: _Settings) -> Estimate:
+    (series,) = quantity.parts
+    return Estimate(
+        arm=quantity.arms[0],
+        metric=quantity.metric,
+        mean=float(series.values.mean()) if series.ids else None,
+        n=len(series.ids),
+        n_unscored=series.n_unscored,
+        interval=_interval(table, quantity, means, settings),
+        seed_means=tuple(series.by_seed.mean(axis=0).tolist()) if series.several and series.ids else (),
+    )
+
+
+def _interval(table: ScoreTable, quantity: _Quantity, means: Floats, settings: _Settings) -> Interval | None:
+    if quantity.several and quantity.clusters:
+        return _over_seeds(table, quantity, means, settings).interval(settings.level)
+    kind = mean_interval if len(quantity.parts) == 1 else difference_interval
+    return kind(
+        quantity.values,
+        quantity.clusters,
+        binary=quantity.binary,
+        means=means,
         level=settings.level,
-        rng=settings.generator("mean", arm, metric),
         method=settings.method,
     )
-    mean = float(values.mean()) if ids else None
-    return Estimate(arm, metric, mean, len(ids), table.unscored[arm, metric], interval)
+
+
+def _over_seeds(table: ScoreTable, quantity: _Quantity, means: Floats, settings: _Settings) -> HierarchicalMean:
+    """Return the quantity over questions and seeds; each arm draws its seeds from a generator of its own."""
+    codes = table.codes(quantity.parts[0].ids)
+    effects, shifts = [], []
+    for arm, part, sign in zip(quantity.arms, quantity.parts, (1.0, -1.0), strict=False):
+        if part.several:
+            effect = seed_effects(part.by_seed, codes, len(table.labels))
+            effects.append(effect)
+            shifts.append(sign * effect.shifts(settings.resamples, settings.generator("seeds", arm)))
+    return hierarchical_mean(quantity.sums, quantity.sizes, means=means, effects=effects, shifts=shifts)
 
 
 def _contrast(
-    table: _Table, pair: tuple[str, str], metric: str, settings: _Settings, *, declared: bool
+    table: ScoreTable, quantity: _Quantity, means: Floats, flip: float, settings: _Settings
 ) -> ContrastResult:
-    """Return the contrast, not yet adjusted; without paired examples, one that says so by n = 0."""
-    first, second, clusters = table.paired(pair, metric)
+    """Return the contrast, not yet adjusted or declared; without paired examples, one that says so by n = 0."""
+    (first, second), differences, clusters = quantity.arms, quantity.values, quantity.clusters
     if not clusters:
-        return ContrastResult(*pair, metric, None, None, 0, "none", None, None, None, None, declared)
-    binary = _only_binary(metric, np.concatenate([first, second]))
-    # By name order, so that the contrast the other way round draws the same clusters and mirrors this one.
-    names = sorted(pair)
-    interval = difference_interval(
-        first,
-        second,
-        clusters,
-        binary=binary,
-        resamples=settings.resamples,
-        level=settings.level,
-        rng=settings.generator("difference", *names, metric),
-        method=settings.method,
-    )
-    differences = first - second
-    if binary and are_singletons(clusters):
-        test, p_value = "mcnemar_exact", mcnemar(*count_discordant(differences))
-    else:
-        rng = settings.generator("test", *names, metric)
-        test, p_value = "sign_flip", sign_flip(differences, clusters, rng=rng, resamples=settings.resamples)
-    return ContrastResult(
-        first=pair[0],
-        second=pair[1],
-        metric=metric,
+        return ContrastResult(first, second, quantity.metric, None, None, 0, "none", None, None, None, None, False)
+    if quantity.several:
+        return _seeds_contrast(quantity, _over_seeds(table, quantity, means, settings), settings)
+    exact = quantity.binary and are_singletons(clusters)
+    discordant = count_discordant(differences)
+    contrast = ContrastResult(
+        first=first,
+        second=second,
+        metric=quantity.metric,
         difference=float(differences.mean()),
-        interval=interval,
+        interval=_interval(table, quantity, means, settings),
         n=len(clusters),
-        test=test,
-        p_value=p_value,
+        test="mcnemar_exact" if exact else "sign_flip",
+        p_value=mcnemar(*discordant) if exact else flip,
         p_adjusted=None,
-        minimum_detectable_effect=minimum_detectable_effect(differences, clusters),
-        n_needed=n_needed(differences, clusters),
-        declared=declared,
+        minimum_detectable_effect=minimum_detectable_effect(differences, clusters, exact_binary=quantity.binary),
+        n_needed=n_needed(differences, clusters, exact_binary=quantity.binary),
+        declared=False,
+        p_mid=mcnemar(*discordant, mid_p=True) if exact else None,
     )
+    return replace(contrast, n_more=examples_more(contrast, settings.margin))
+
+
+def _seeds_contrast(quantity: _Quantity, found: HierarchicalMean, settings: _Settings) -> ContrastResult:
+    """Return the contrast of arms of which one at least has several seeds: all its numbers come from one spread."""
+    contrast = ContrastResult(
+        first=quantity.arms[0],
+        second=quantity.arms[1],
+        metric=quantity.metric,
+        difference=found.mean,
+        interval=found.interval(settings.level),
+        n=found.n,
+        test=SEEDED_TEST,
+        p_value=found.p_value(),
+        p_adjusted=None,
+        minimum_detectable_effect=found.minimum_detectable_effect(),
+        n_needed=found.examples_for(found.mean),
+        declared=False,
+    )
+    return replace(contrast, n_more=examples_more(contrast, settings.margin, finds=found.examples_for))
 
 
 def _only_binary(metric: str, values: Floats) -> bool:
@@ -310,46 +346,22 @@ def _adjusted(contrasts: Sequence[ContrastResult]) -> list[ContrastResult]:
     return [replace(contrast, p_adjusted=p) for contrast, p in zip(contrasts, adjusted, strict=True)]
 
 
-def _design_notes(n: int, n_clusters: int, n_declared: int, n_exploratory: int, training_seeds: int) -> list[str]:
-    notes = []
-    if training_seeds == 1:
-        notes.append(
-            "Every adapter was trained once: the intervals cover the choice of questions, not the chance of training."
-        )
-    if n_clusters < n:
-        notes.append(f"{n} examples stand in {n_clusters} clusters, which are resampled whole.")
-    if n_clusters < FEW_CLUSTERS:
-        notes.append(f"With {n_clusters} clusters (fewer than {FEW_CLUSTERS}) intervals may be too narrow.")
-    if n_exploratory:
-        notes.append(
-            f"{n_exploratory} of {n_declared + n_exploratory} contrasts were not declared before the run: they are "
-            "exploratory, and their p-values are not adjusted."
-        )
-    return notes
-
-
-def _data_notes(estimates: Sequence[Estimate], metric: str, n: int) -> list[str]:
-    """Return what is missing, primary metric or not: a mean over fewer examples must not pass for a mean over all."""
-    notes = [
-        f"{e.arm}: {e.n_unscored} of {e.n + e.n_unscored} answers could not be scored on {e.metric}."
-        for e in estimates
-        if e.n_unscored
-    ]
-    uneven = [e.arm for e in estimates if e.metric == metric and e.n < n]
-    if uneven:
-        notes.append(
-            f"Not every arm has a {metric} score on all {n} examples ({', '.join(uneven)}): contrasts use the examples "
-            "that both arms have, so a difference may not equal the difference of the two means shown."
-        )
-    return notes
-
-
 def comparison_from_dict(data: Mapping[str, Any]) -> Comparison:
-    """Return the comparison that `dataclasses.asdict` and JSON turned into `data`."""
-    estimates = tuple(Estimate(**{**item, "interval": _interval(item["interval"])}) for item in data["estimates"])
-    contrasts = tuple(ContrastResult(**{**item, "interval": _interval(item["interval"])}) for item in data["contrasts"])
+    """Return the comparison that `dataclasses.asdict` and JSON turned into `data`.
+
+    Fields that runs of older versions lack get their defaults.
+    """
+    estimates = tuple(
+        Estimate(
+            **{**item, "interval": _read_interval(item["interval"]), "seed_means": tuple(item.get("seed_means", ()))}
+        )
+        for item in data["estimates"]
+    )
+    contrasts = tuple(
+        ContrastResult(**{**item, "interval": _read_interval(item["interval"])}) for item in data["contrasts"]
+    )
     return Comparison(**{**data, "estimates": estimates, "contrasts": contrasts, "notes": tuple(data["notes"])})
 
 
-def _interval(data: Mapping[str, Any] | None) -> Interval | None:
+def _read_interval(data: Mapping[str, Any] | None) -> Interval | None:
     return Interval(**data) if data is not None else None

@@ -1,6 +1,7 @@
 """Confidence intervals of a mean and of a paired difference of means, with or without clusters.
 
-Sees numbers and cluster labels; must not know what was measured. Randomness is a generator that the caller passes.
+Sees numbers, cluster labels and resampled means (`ragft.evaluation.resampling` draws them, for all arms at once); must
+not know what was measured, and draws nothing itself.
 A cluster holds examples that are not independent (questions about one document); every example in a cluster of its
 own is the unclustered case. With fewer than two clusters a bootstrap has nothing to resample, and there is no interval.
 """
@@ -13,29 +14,16 @@ from statistics import NormalDist
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ragft.evaluation.resampling import Floats, cluster_totals
+from ragft.evaluation.student import t_quantile
 from ragft.records import Interval
 
-Floats = NDArray[np.float64]
 BootstrapMethod = Literal["percentile", "bca"]
 
 SMALL_N = 300
 """Below this many independent 0/1 values the closed-form score intervals are used instead of the bootstrap."""
-
-_CELLS = 1_000_000  # drawn clusters held in memory at once: 4 MB of indices and 16 MB of gathered numbers
-
-
-def cluster_totals(values: ArrayLike, clusters: Sequence[str]) -> tuple[Floats, Floats]:
-    """Return the sum of `values` and the number of them in every cluster, clusters in the order of their names."""
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.shape != (len(clusters),):
-        raise ValueError(f"{numbers.shape} values for {len(clusters)} cluster labels")
-    place = {name: i for i, name in enumerate(sorted(set(clusters)))}
-    codes = np.array([place[name] for name in clusters], dtype=np.int64)
-    sizes = np.bincount(codes, minlength=len(place)).astype(np.float64)
-    sums: Floats = np.bincount(codes, weights=numbers, minlength=len(place)).astype(np.float64)
-    return sums, sizes
 
 
 def are_singletons(clusters: Sequence[str]) -> bool:
@@ -47,64 +35,64 @@ def bootstrap_interval(
     values: ArrayLike,
     clusters: Sequence[str],
     *,
-    resamples: int,
+    means: Floats,
     level: float,
-    rng: np.random.Generator,
     method: BootstrapMethod = "percentile",
+    expanded: bool = True,
 ) -> Interval | None:
     """Return the cluster bootstrap interval of the mean of `values`, None with fewer than two clusters.
 
-    Whole clusters are drawn with replacement, as many as there are; the resampled mean is the ratio of the drawn sums
-    to the drawn sizes, since clusters differ in size (Davison and Hinkley 1997). "percentile"
-    takes quantiles of these means; "bca" corrects them for bias and skew (Efron 1987), with the acceleration from
-    leaving out one cluster at a time. Equal values give an interval of no width. For a difference of two means pass
-    the paired differences: the sizes cancel, so it is the same interval.
+    `means` are the means of `values` in resamples of whole clusters (`resampled_means`), shape (resamples,); nan stands
+    for a resample without any of these examples, which is passed over. "percentile" takes quantiles of these means;
+    "bca" corrects them for bias and skew (Efron 1987), with the acceleration from leaving out one cluster at a time.
+    `expanded` moves the quantiles outwards to where a t interval would reach (`_expanded_reach`). Equal values give an
+    interval of no width. For a difference of two means pass the paired differences: the sizes cancel, so it is the same
+    interval.
     """
     numbers = np.asarray(values, dtype=np.float64)
     sums, sizes = cluster_totals(numbers, clusters)
-    if len(sums) < 2:
+    drawn = means[~np.isnan(means)]
+    if len(sums) < 2 or not drawn.size:
         return None
-    name = f"cluster bootstrap ({method})"
+    name = f"cluster bootstrap ({'expanded ' if expanded else ''}{method})"
     if np.ptp(numbers) == 0:
         return Interval(float(numbers[0]), float(numbers[0]), level, name)
-    means = _resampled_means(sums, sizes, resamples, rng)
-    tail = (1 - level) / 2
-    tails = (tail, 1 - tail) if method == "percentile" else _bca_tails(means, sums, sizes, tail)
-    low, high = np.quantile(means, tails)
+    normal = NormalDist()
+    reach = _expanded_reach(level, len(sums)) if expanded else normal.inv_cdf((1 + level) / 2)
+    bias, acceleration = _bca_terms(drawn, sums, sizes) if method == "bca" else (0.0, 0.0)
+    tails = [normal.cdf(_shifted(z, bias, acceleration)) for z in (-reach, reach)]
+    low, high = np.quantile(drawn, tails)
     return Interval(float(low), float(high), level, name)
 
 
-def _resampled_means(sums: Floats, sizes: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """Return `resamples` ratio estimates.
+def _expanded_reach(level: float, n_clusters: int) -> float:
+    """Return sqrt(C / (C - 1)) t, with t the quantile of Student's t for C - 1 degrees of freedom.
 
-    Gathering drawn indices is faster than a product with a matrix of multinomial weights, and is the same estimate.
+    The means of C drawn clusters spread by sqrt((C - 1) / C) too little, and a normal tail is too short for a spread
+    that is itself estimated. Both are mended by the expanded percentile interval (Hesterberg 2015, The American
+    Statistician 69), which puts this in the place of the normal quantile; for a mean it reaches about as far as the t
+    interval and keeps the skew. At 10 clusters it leaves 0.9 % in either tail for 2.5 %, at 1,000 clusters 2.48 %.
     """
-    n, equal = len(sums), bool(np.ptp(sizes) == 0)
-    means = np.empty(resamples)
-    rows = max(1, _CELLS // n)
-    for start in range(0, resamples, rows):
-        drawn = rng.integers(0, n, size=(min(rows, resamples - start), n), dtype=np.int32)
-        weight = n * sizes[0] if equal else sizes[drawn].sum(axis=1)
-        means[start : start + rows] = sums[drawn].sum(axis=1) / weight
-    return means
+    return math.sqrt(n_clusters / (n_clusters - 1)) * t_quantile((1 + level) / 2, n_clusters - 1)
 
 
-def _bca_tails(means: Floats, sums: Floats, sizes: Floats, tail: float) -> tuple[float, float]:
-    normal = NormalDist()
+def _bca_terms(means: Floats, sums: Floats, sizes: Floats) -> tuple[float, float]:
+    """Return the bias of the resampled means, in standard errors, and the acceleration."""
     mean = sums.sum() / sizes.sum()
     # Ties count half, and the share is kept off 0 and 1, where the normal quantile is infinite.
-    below = (np.count_nonzero(means < mean) + np.count_nonzero(means == mean) / 2 + 0.5) / (len(means) + 1)
-    bias = normal.inv_cdf(float(below))
+    tied = np.abs(means - mean) <= 1e-9 * np.ptp(means)
+    below = (np.count_nonzero((means < mean) & ~tied) + np.count_nonzero(tied) / 2 + 0.5) / (len(means) + 1)
     left_out = (sums.sum() - sums) / (sizes.sum() - sizes)
     pulls = left_out.mean() - left_out
     spread = float((pulls**2).sum())
     acceleration = float((pulls**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
+    return NormalDist().inv_cdf(float(below)), acceleration
 
-    def shifted(probability: float) -> float:
-        z = bias + normal.inv_cdf(probability)
-        return normal.cdf(bias + z / (1 - acceleration * z))
 
-    return shifted(tail), shifted(1 - tail)
+def _shifted(z: float, bias: float, acceleration: float) -> float:
+    moved = bias + z
+    # Beyond 1 / acceleration the formula turns back on itself; a few clusters with much skew can reach that.
+    return bias + moved / max(1e-6, 1 - acceleration * moved)
 
 
 def wilson_interval(successes: float, n: int, level: float) -> Interval:
@@ -162,16 +150,15 @@ def mean_interval(
     clusters: Sequence[str],
     *,
     binary: bool,
-    resamples: int,
+    means: Floats,
     level: float,
-    rng: np.random.Generator,
     method: BootstrapMethod = "percentile",
 ) -> Interval | None:
     """Return the interval of a mean, by the method that suits the data; its `method` says which.
 
     Wilson for 0/1 values when every cluster has one example and n < 300, where the bootstrap is too narrow. Also
     Wilson, on the number of clusters, when all 0/1 values are equal, where a bootstrap would claim [1, 1]. Otherwise
-    the cluster bootstrap, since Wilson assumes independence.
+    the cluster bootstrap from `means` (see `bootstrap_interval`), since Wilson assumes independence.
     """
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.size == 0:
@@ -181,35 +168,33 @@ def mean_interval(
     if binary and np.ptp(numbers) == 0:
         n_clusters = len(set(clusters))
         return wilson_interval(float(numbers[0]) * n_clusters, n_clusters, level)
-    return bootstrap_interval(numbers, clusters, resamples=resamples, level=level, rng=rng, method=method)
+    return bootstrap_interval(numbers, clusters, means=means, level=level, method=method)
 
 
 def difference_interval(
-    first: ArrayLike,
-    second: ArrayLike,
+    differences: ArrayLike,
     clusters: Sequence[str],
     *,
     binary: bool,
-    resamples: int,
+    means: Floats,
     level: float,
-    rng: np.random.Generator,
     method: BootstrapMethod = "percentile",
 ) -> Interval | None:
-    """Return the interval of mean(first) - mean(second), paired by position; its `method` says which kind it is.
+    """Return the interval of the mean of paired differences, first - second; its `method` says which kind it is.
 
     The counterpart of `mean_interval`: Tango for 0/1 values when every cluster has one example and n < 300; Tango on
-    the number of clusters when all 0/1 differences are equal; otherwise the paired cluster bootstrap, which for graded
-    values has no width when all differences are equal.
+    the number of clusters when all 0/1 differences are equal; otherwise the paired cluster bootstrap from `means`,
+    which for graded values has no width when all differences are equal.
     """
-    differences = np.asarray(first, dtype=np.float64) - np.asarray(second, dtype=np.float64)
-    if differences.size == 0:
+    numbers = np.asarray(differences, dtype=np.float64)
+    if numbers.size == 0:
         return None
-    if binary and are_singletons(clusters) and differences.size < SMALL_N:
-        return tango_interval(*count_discordant(differences), differences.size, level)
-    if binary and np.ptp(differences) == 0:
+    if binary and are_singletons(clusters) and numbers.size < SMALL_N:
+        return tango_interval(*count_discordant(numbers), numbers.size, level)
+    if binary and np.ptp(numbers) == 0:
         n_clusters = len(set(clusters))
-        return tango_interval(n_clusters * (differences[0] > 0), n_clusters * (differences[0] < 0), n_clusters, level)
-    return bootstrap_interval(differences, clusters, resamples=resamples, level=level, rng=rng, method=method)
+        return tango_interval(n_clusters * (numbers[0] > 0), n_clusters * (numbers[0] < 0), n_clusters, level)
+    return bootstrap_interval(numbers, clusters, means=means, level=level, method=method)
 
 
 def count_discordant(differences: ArrayLike) -> tuple[int, int]:

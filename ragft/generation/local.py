@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from transformers import GenerationConfig
 from ragft.errors import RagftError
 from ragft.generation.generator import Generation
 from ragft.models.language_model import LanguageModel
+from ragft.models.memory import peak_tensor_bytes
 
 ADAPTER_RECORD = "ragft.json"
 """File in an adapter folder that says which base model and prompt the adapter belongs to."""
@@ -31,6 +33,8 @@ class LocalGenerator:
         self._lm = language_model
         self._model: Any = language_model.model
         self._loaded: dict[Path, str] = {}
+        # Before any adapter is put in; tied weights are one parameter and count once.
+        self._weight_bytes = sum(weight.numel() * weight.element_size() for weight in self._model.parameters())
         tokenizer = language_model.tokenizer
         self._config: Any = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_new_tokens,
@@ -38,6 +42,16 @@ class LocalGenerator:
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=end_of_turn_ids(language_model),
         )
+
+    def cap(self, max_new_tokens: int) -> None:
+        """Set the longest answer, in tokens."""
+        self._config.max_new_tokens = max_new_tokens
+
+    def unload(self) -> None:
+        """Take every adapter out of the base weights, which are then as they were loaded."""
+        if isinstance(self._model, PeftModel):
+            self._model = self._model.unload()
+        self._loaded.clear()
 
     def count_tokens(self, prompt: str) -> int:
         """Return the tokens of a rendered prompt; the chat template has already placed the special ones."""
@@ -106,6 +120,18 @@ class LocalGenerator:
         kept = ids[: stops[0]] if stops else ids
         text = str(self._lm.tokenizer.decode(kept, skip_special_tokens=True)).strip()
         return Generation(text, prompt_tokens, len(kept) + bool(stops), seconds, "stop" if stops else "length")
+
+    def peak_bytes(self, prompt: str) -> int:
+        """Return the bytes of the base weights and, at their highest, of the tensors that reading one prompt takes.
+
+        Two tokens are written: the key-value cache and the activations are largest while the prompt is read.
+        """
+        config = copy.copy(self._config)
+        config.max_new_tokens = 2
+        batch = self._lm.tokenizer([prompt], return_tensors="pt", add_special_tokens=False).to(self._lm.device)
+        with torch.inference_mode():
+            work = peak_tensor_bytes(lambda: self._model.generate(**batch, generation_config=config), self._lm.device)
+        return self._weight_bytes + work
 
     def _check_room(self, prompt_tokens: int) -> None:
         limit = getattr(self._lm.model.config, "max_position_embeddings", None)

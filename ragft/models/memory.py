@@ -1,9 +1,13 @@
-"""How the process keeps memory between the large, short-lived tensors of a model on a processor."""
+"""Memory: how the process keeps it between large, short-lived tensors, and how much tensors take at their peak."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
+
+import torch
+from torch.profiler import ProfilerActivity, profile
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of glibc's mallopt(3)."""
@@ -26,3 +30,27 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, LARGEST)) and bool(mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1))
+
+
+def peak_tensor_bytes(work: Callable[[], object], device: torch.device) -> int:
+    """Return the most bytes of tensors that `work` held at once beyond those that were there before.
+
+    On a GPU its allocator is asked. On a processor the profiler's record of every allocation is added up: the resident
+    size of the process would also count what earlier work freed and the process kept.
+    """
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        torch.cuda.synchronize(device)
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        work()
+    events = recorded.profiler.kineto_results.events()
+    changes = sorted((event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]")
+    held = peak = 0
+    for _, change in changes:
+        held += change
+        peak = max(peak, held)
+    return peak

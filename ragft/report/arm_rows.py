@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from ragft.records import Interval
 from ragft.report import formatting
+from ragft.report.bars import seeds_words
 from ragft.report.contents import ArmFacts, ReportData
-from ragft.report.loading import RETRIEVAL_PREFIX
+from ragft.report.measurements import RETRIEVAL_PREFIX
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class ArmRow:
-    """One arm as the tables show it."""
+    """One arm as the first table shows it; `seeds` says the means by training seed, "" where there are none."""
 
     name: str
     composition: str
@@ -40,15 +41,13 @@ class ArmRow:
     kind: str
     value: float | None
     interval: Interval | None
+    seed_means: tuple[float, ...]
+    seeds: str
     primary: Cell
-    others: tuple[Cell, ...]
     n: Cell
     latency: Cell
-    prompt_tokens: str
-    output_tokens: str
-    truncated: str
-    seconds_per_question: str
-    retrieval_seconds: str
+    cost: Cell
+    memory: Cell
 
 
 def other_metrics(data: ReportData) -> list[str]:
@@ -66,6 +65,7 @@ def arm_rows(data: ReportData) -> list[ArmRow]:
 
 def _row(data: ReportData, arm: ArmFacts) -> ArmRow:
     primary = data.value(arm.name, data.primary_metric)
+    seed_means = data.seed_means(arm.name)
     return ArmRow(
         name=arm.name,
         composition=composition(arm),
@@ -73,15 +73,13 @@ def _row(data: ReportData, arm: ArmFacts) -> ArmRow:
         kind=arm_kind(data, arm),
         value=None if primary is None else primary.value,
         interval=None if primary is None else primary.interval,
+        seed_means=seed_means,
+        seeds=seeds_words(seed_means),
         primary=score_cell(data, arm.name, data.primary_metric),
-        others=tuple(_other(data, arm, metric) for metric in other_metrics(data)),
-        n=_n(data, arm.name),
+        n=n_cell(data, arm.name),
         latency=_latency(arm),
-        prompt_tokens=formatting.count(arm.prompt_tokens_mean),
-        output_tokens=formatting.count(arm.output_tokens_mean),
-        truncated=formatting.score(arm.truncated_share),
-        seconds_per_question=formatting.seconds(arm.seconds_per_question),
-        retrieval_seconds=formatting.seconds(arm.retrieval_seconds_p50),
+        cost=Cell(formatting.amount(None if arm.cost is None else arm.cost.per_1000)),
+        memory=Cell(formatting.gigabytes(arm.memory_gb)),
     )
 
 
@@ -110,6 +108,8 @@ def _tags(data: ReportData, arm: ArmFacts) -> tuple[Tag, ...]:
         tags.append(Tag("still open", "candidate"))
     if arm.name in dict(data.verdict.excluded):
         tags.append(Tag("excluded", "excluded"))
+    if arm.name in dict(data.verdict.not_comparable):
+        tags.append(Tag("not comparable", "excluded"))
     if arm.control:
         tags.append(Tag("control", "control"))
     return tuple(tags)
@@ -133,13 +133,15 @@ def _why_unscored(data: ReportData, arm: str, metric: str) -> str:
     return f"{known[0][1]} unscored: {known[0][0]}" if known else "nothing could be scored"
 
 
-def _other(data: ReportData, arm: ArmFacts, metric: str) -> Cell:
+def other_cell(data: ReportData, arm: ArmFacts, metric: str) -> Cell:
+    """Return the cell of a metric that is not the primary one."""
     if metric == "macro_f1" and data.value(arm.name, metric) is None:
         return Cell(formatting.score(arm.macro_f1), "" if arm.macro_f1 is None else "no interval")
     return score_cell(data, arm.name, metric)
 
 
-def _n(data: ReportData, arm: str) -> Cell:
+def n_cell(data: ReportData, arm: str) -> Cell:
+    """Return how many answers have a primary score, with those that have none as the note."""
     value = data.value(arm, data.primary_metric)
     if value is None:
         return Cell(formatting.NA)

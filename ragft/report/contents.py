@@ -37,7 +37,10 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class VerdictFacts:
-    """The verdict as verdict.json has it; `arm` is None unless `decision` is "ship"."""
+    """The verdict as verdict.json has it; `arm` is None unless `decision` is "ship".
+
+    `sensitivity` are the sentences that say what would change it.
+    """
 
     decision: str
     arm: str | None
@@ -48,6 +51,8 @@ class VerdictFacts:
     caveats: tuple[str, ...]
     next_steps: tuple[str, ...]
     candidates: tuple[str, ...]
+    not_comparable: Pairs = ()
+    sensitivity: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +77,25 @@ class ShareOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What one arm costs in `currency` at the user's prices.
+
+    `running_per_1000` is for answering a thousand queries; `one_off` is paid once, `refresh_each` each time the facts
+    change; `per_1000` is all of it, spread over the horizon. `per_correct` is None where nothing is right.
+    """
+
+    currency: str
+    running_per_1000: float | None
+    one_off: float | None
+    refreshes_per_horizon: float | None
+    refresh_each: float | None
+    per_1000: float | None
+    per_correct: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArmFacts:
-    """One arm: what it is made of, what it costs, how it abstains. Seconds and tokens; None was not measured."""
+    """One arm: what it is made of, what it costs, how it abstains. Seconds, tokens, GB; None was not measured."""
 
     name: str
     adapter: str | None
@@ -90,6 +112,15 @@ class ArmFacts:
     retrieval_seconds_p50: float | None
     macro_f1: float | None
     abstention: Mapping[str, ShareOf] | None
+    memory_gb: float | None = None
+    labels: int | None = None
+    failed_share: float | None = None
+    abstained_share: float | None = None
+    citing_share: float | None = None
+    leaves_machine: bool = False
+    training_seconds: float | None = None
+    index_seconds: float | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,27 +160,88 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Hits:
+    """Mean primary score of one arm where a gold document was retrieved, and where it was missed."""
+
+    arm: str
+    hit: ShareOf
+    miss: ShareOf
+
+
+@dataclass(frozen=True, slots=True)
 class RetrievalFacts:
-    """How passages were found."""
+    """How passages were found, and what arms made of it."""
 
     kind: str
     top_k: int | None
     documents: int | None
     passages: int | None
+    hits: tuple[Hits, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """The user's requirements: lowest score, highest latency in seconds, and the margin of practical equality."""
+    """The user's requirements as the configuration has them; `margin` is the difference that does not matter."""
 
     min_score: float | None
     max_latency_s: float | None
     margin: float | None
+    max_memory_gb: float | None = None
+    max_cost_per_1000: float | None = None
+    citations: bool = False
+    facts_change_days: float | None = None
+    local_only: bool = False
+    labels: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition of `compare.gates` and whether it held."""
+
+    number: int
+    kind: str
+    title: str
+    status: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class GateFacts:
+    """All gates; `baseline` names the run or file that they were held against, None for none."""
+
+    status: str
+    gates: tuple[Gate, ...]
+    baseline: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One combination of settings of a sweep and what it reached on the dev examples; `seconds` is its wall time."""
+
+    number: int
+    values: Pairs
+    mean: float | None
+    interval: Interval | None
+    n: int | None
+    seconds: float | None
+    reused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFacts:
+    """The sweep before the comparison: what was tried, and the number of the trial that was chosen."""
+
+    arm: str
+    metric: str
+    kind: str
+    parameters: tuple[tuple[str, tuple[str, ...]], ...]
+    trials: tuple[Trial, ...]
+    chosen: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class ReportData:
-    """Everything that the reports of one run show."""
+    """Everything that the reports of one run show; what a run has not is None or empty."""
 
     provenance: Provenance
     comparison: Comparison
@@ -170,6 +262,10 @@ class ReportData:
     scores: tuple[Score, ...]
     passages: tuple[Passage, ...]
     config_yaml: str
+    prices: Pairs = ()
+    limits: Pairs = ()
+    gates: GateFacts | None = None
+    sweep: SweepFacts | None = None
 
     @property
     def primary_metric(self) -> str:
@@ -179,3 +275,8 @@ class ReportData:
     def value(self, arm: str, metric: str) -> MetricValue | None:
         """Return the mean of `metric` of `arm`, None if the run did not measure it."""
         return next((value for value in self.metrics if value.arm == arm and value.metric == metric), None)
+
+    def seed_means(self, arm: str) -> tuple[float, ...]:
+        """Return the primary means of `arm` by training seed, none for an arm trained once or never."""
+        found = (e for e in self.comparison.estimates if e.arm == arm and e.metric == self.primary_metric)
+        return next((estimate.seed_means for estimate in found), ())

@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ragft.evaluation.comparison import Comparison
+from ragft.evaluation.power import SEEDED_TEST
 from ragft.records import ContrastResult
 from ragft.report import formatting
 
-_TESTS = {"mcnemar_exact": "McNemar, exact", "sign_flip": "sign flip"}
+_TESTS = {"mcnemar_exact": "McNemar, exact", "sign_flip": "sign flip", "hierarchical_t": "t over questions and seeds"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,11 @@ class ContrastRow:
     finding: str
     p_adjusted: str
     p_value: str
+    p_mid: str
     test: str
     detectable: str
     needed: str
+    more: str
     n: str
 
 
@@ -64,9 +67,11 @@ def _row(contrast: ContrastResult, margin: float | None) -> ContrastRow:
         finding=finding(contrast, margin),
         p_adjusted=formatting.p_value(contrast.p_adjusted),
         p_value=formatting.p_value(contrast.p_value),
+        p_mid="" if contrast.p_mid is None else formatting.p_value(contrast.p_mid),
         test=_TESTS.get(contrast.test, contrast.test.replace("_", " ")),
         detectable=formatting.score(contrast.minimum_detectable_effect),
         needed=_needed(contrast),
+        more=_more(contrast),
         n=formatting.count(contrast.n),
     )
 
@@ -89,4 +94,17 @@ def _needed(contrast: ContrastResult) -> str:
         return formatting.count(contrast.n_needed)
     if contrast.difference is None:
         return f"{formatting.NA} (nothing to compare)"
-    return f"{formatting.NA} (no difference)" if contrast.difference == 0 else formatting.NA
+    if contrast.difference == 0:
+        return f"{formatting.NA} (no difference)"
+    return "no number: more seeds" if contrast.test == SEEDED_TEST else formatting.NA
+
+
+def _more(contrast: ContrastResult) -> str:
+    """Return how many more questions would decide the contrast; "" where a run does not say."""
+    match contrast.n_more:
+        case None:
+            return ""
+        case 0:
+            return "decided"
+        case more:
+            return f"{more:,} more"

@@ -21,6 +21,6 @@ def environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    names = ("score", "signed", "span", "seconds", "duration", "count", "percent")
+    names = ("score", "signed", "span", "seconds", "duration", "count", "percent", "amount", "moment")
     made.filters.update({name: getattr(formatting, name) for name in names}, md=escape_markdown)
     return made

@@ -6,7 +6,8 @@ character escaped that could end the element or a line of script; the explorer s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -25,18 +26,32 @@ def explorer_json(data: ReportData) -> Markup:
 def _payload(data: ReportData) -> dict[str, Any]:
     metrics = [data.primary_metric, *(name for name in other_metrics(data) if _is_scored(data, name))]
     passages = _Passages(data)
-    scores = {(score.arm, score.example_id, score.metric): score for score in data.scores}
+    scores = _by_answer(data.scores)
     arms = []
     for arm in data.arms:
-        answers = {answer.example_id: answer for answer in data.answers[arm.name]}
+        answers = {answer.example_id: answer for answer in reversed(data.answers[arm.name])}  # the first of each
         rows = [_answer(answers.get(example.id), metrics, scores, passages) for example in data.examples]
-        arms.append({"name": arm.name, "kind": arm_kind(data, arm), "answers": rows})
+        seeds = len(data.seed_means(arm.name)) or 1
+        arms.append({"name": arm.name, "kind": arm_kind(data, arm), "seeds": seeds, "answers": rows})
     return {
         "metrics": metrics,
         "arms": arms,
         "examples": [_example(example) for example in data.examples],
         "passages": passages.rows,
     }
+
+
+def _by_answer(scores: Iterable[Score]) -> dict[tuple[str, str, str], Score]:
+    """Return the score of each answer and metric; where several training seeds answered, their mean stands for them."""
+    found: dict[tuple[str, str, str], list[Score]] = {}
+    for score in scores:
+        found.setdefault((score.arm, score.example_id, score.metric), []).append(score)
+    return {key: of_answer[0] if len(of_answer) == 1 else _mean(of_answer) for key, of_answer in found.items()}
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    values = [score.value for score in scores if score.value is not None]
+    return replace(scores[0], value=sum(values) / len(values), reason=None) if values else scores[0]
 
 
 def _is_scored(data: ReportData, metric: str) -> bool:

@@ -5,7 +5,13 @@ A missing number is "n/a"; a minus is the sign U+2212. Must not know which numbe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 from ragft.records import Interval
+
+Written = Callable[[float], str]
+"""How a number becomes text."""
 
 NA = "n/a"
 """What stands where a run has no number."""
@@ -50,6 +56,34 @@ def duration(value: float | None) -> str:
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def amount(value: float | None) -> str:
+    """Return an amount of money or memory with three figures, or more before the point, such as "0.0412" or "1,250"."""
+    if value is None:
+        return NA
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return "0" if value == 0 else f"{value:#.3g}".rstrip(".")
+
+
+def money(value: float | None, currency: str) -> str:
+    """Return an amount with its currency, such as "0.412 USD"."""
+    return NA if value is None else f"{amount(value)} {currency}".rstrip()
+
+
+def gigabytes(value: float | None) -> str:
+    """Return an amount of memory, such as "0.54 GB"."""
+    return NA if value is None else f"{value:.2f} GB"
+
+
+def moment(iso: str) -> str:
+    """Return an ISO time to the minute in UTC, such as "2026-11-23 19:27 UTC"; what is no time comes back as it is."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{when.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if when.tzinfo else iso
 
 
 def count(value: float | None) -> str:

@@ -36,8 +36,11 @@ TERMS = (
         "The difference that this many questions would find in 80 of 100 repetitions, at a significance level of 0.05.",
     ),
     ("questions needed", "How many questions the measured difference would need to be found with the same certainty."),
+    ("to decide", "About how many more questions would decide between the two arms at the margin."),
+    ("front", "The arms that no other arm beats both in quality and in what it takes."),
     ("margin", "The difference that you said makes no practical difference."),
     ("control", "An arm that shows a limit (the right passages, or random ones). It cannot be shipped."),
+    ("not comparable", "Too many of the arm's answers were cut off, declined or lost: its mean would mislead."),
     ("latency p50", "Median time that one user waits for one answer, measured one question at a time."),
     ("truncated", "Share of the answers that were cut off at the longest length allowed."),
 )

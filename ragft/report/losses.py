@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from ragft.report import formatting
 from ragft.report.contents import AdapterFacts
-from ragft.report.svg import Axis, tag, tick_label, tick_step
+from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
 
 WIDTH, HEIGHT = 340.0, 200.0
 TOP, RIGHT, BOTTOM, LEFT = 12.0, 44.0, 38.0, 46.0
@@ -24,14 +24,8 @@ def loss_curves(adapter: AdapterFacts) -> Markup | None:
     parts = [*_grid(across, up), *_best_step(adapter, across)]
     parts += [*_curve(train, across, up, "train"), *_curve(dev, across, up, "dev")]
     parts += _names(train, dev, across, up)
-    return tag(
-        "svg",
-        *parts,
-        class_="plot",
-        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
-        role="img",
-        aria_label=_words(adapter.name, train, dev),
-    )
+    words = _words(adapter.name, train, dev)
+    return drawing(words, *parts, class_="plot", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
 
 
 Curve = Sequence[tuple[float, float]]

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from ragft.report import formatting, glossary
-from ragft.report.arm_rows import ArmRow, Cell, arm_kind, arm_rows, other_metrics
-from ragft.report.bars import difference_axis, forest_axis, forest_row, score_axis, score_bar
+from ragft.report import formatting
+from ragft.report.arm_rows import ArmRow, arm_rows
+from ragft.report.arm_tables import currency
+from ragft.report.bars import score_axis, score_bar
 from ragft.report.contents import ReportData
-from ragft.report.contrast_rows import ContrastGroups, ContrastRow, contrast_groups
 from ragft.report.environment import environment
 from ragft.report.escaping import encodable
-from ragft.report.explorer import explorer_json
-from ragft.report.loading import ABSTENTION_SHARES, RETRIEVAL_PREFIX
-from ragft.report.losses import loss_curves
-from ragft.report.tradeoff import Point, pareto_front, tradeoff_plot
+from ragft.report.requirement_words import requirement_words
+from ragft.report.sections import sections
+from ragft.report.tradeoff_choices import tradeoff_choices
 
 
 def render_html(data: ReportData) -> str:
@@ -30,13 +28,7 @@ def render_html(data: ReportData) -> str:
     style = environment().get_template("style.css.jinja").render()
     script = environment().get_template("explorer.js.jinja").render()
     page = environment().get_template("report.html.jinja")
-    html = page.render(
-        policy=_policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
-        explorer=explorer_json(data),
-        **_context(data),
-    )
+    html = page.render(policy=_policy(style, script), style=Markup(style), script=Markup(script), **_context(data))
     return encodable(html)
 
 
@@ -53,25 +45,21 @@ def _source(text: str) -> str:
 
 def _context(data: ReportData) -> dict[str, Any]:
     rows = arm_rows(data)
-    groups = contrast_groups(data.comparison, data.demands.margin)
     return {
         "data": data,
         "answer": short_answer(data),
         "level": formatting.percent(data.comparison.level),
         "rows": rows,
+        "kinds": {row.name: row.kind for row in rows},
         "bars": _bars(rows),
-        "others": other_metrics(data),
+        "currency": currency(data),
+        "has_cost": any(row.cost.text != formatting.NA for row in rows),
+        "has_memory": any(row.memory.text != formatting.NA for row in rows),
         "shipped": next((row for row in rows if row.kind == "shipped"), None),
-        "groups": groups,
-        "forests": _forests(groups, data.demands.margin),
-        "notes": [note for note in data.comparison.notes if note not in data.verdict.caveats],
-        "retrieval_metrics": [value for value in data.metrics if value.arm.startswith(RETRIEVAL_PREFIX)],
-        "abstention": _abstention(data),
-        "curves": [(adapter, loss_curves(adapter)) for adapter in data.adapters],
-        "versions": list(dict.fromkeys((value.metric, value.version or formatting.NA) for value in data.metrics)),
-        "glossary": glossary.entries(_measured(data)),
-        "variants": sorted({example.variant for example in data.examples if example.variant}),
-        **_tradeoff(data),
+        "required": requirement_words(data),
+        "tradeoffs": tradeoff_choices(data),
+        "sections": sections(data),
+        "gate_line": gate_line(data),
     }
 
 
@@ -80,6 +68,8 @@ def short_answer(data: ReportData) -> str:
     arm = next((arm for arm in data.arms if arm.name == data.verdict.arm), None)
     if data.verdict.decision == "none_qualifies":
         return "None of them, yet"
+    if data.verdict.decision == "not_comparable":
+        return "Not comparable"
     if data.verdict.decision != "ship" or arm is None:
         return "Not decided"
     if arm.retrieval == "none":
@@ -87,61 +77,18 @@ def short_answer(data: ReportData) -> str:
     return "Both" if arm.adapter else "Retrieve"
 
 
-def _measured(data: ReportData) -> list[str]:
-    return [data.primary_metric, *other_metrics(data), *(value.metric for value in data.metrics)]
+def gate_line(data: ReportData) -> str:
+    """Return how many checks of the gates hold, such as "2 of 3 gate checks hold", "" for a run without gates.
+
+    A gate on several arms is one check for each.
+    """
+    if data.gates is None:
+        return ""
+    held = sum(gate.status == "passed" for gate in data.gates.gates)
+    return f"{held} of {len(data.gates.gates)} gate checks hold"
 
 
 def _bars(rows: list[ArmRow]) -> dict[str, Markup]:
     ends = [[row.value, *((row.interval.low, row.interval.high) if row.interval else ())] for row in rows]
     axis = score_axis(value for values in ends for value in values if value is not None)
-    return {row.name: score_bar(row.value, row.interval, axis, row.kind) for row in rows}
-
-
-def _forests(groups: ContrastGroups, margin: float | None) -> dict[str, Any]:
-    """Return axis and rows of each group's forest plot, None for a group without contrasts.
-
-    The margin is one of the primary metric, so the contrasts on other metrics are drawn without it.
-    """
-    return {
-        "declared": _forest(groups.declared, margin),
-        "exploratory": _forest(groups.exploratory, margin),
-        "secondary": _forest(groups.secondary, None),
-    }
-
-
-def _forest(rows: Sequence[ContrastRow], margin: float | None) -> dict[str, Any] | None:
-    axis = difference_axis((row.source for row in rows), margin)
-    drawn = [(row, forest_row(row.source, axis, margin)) for row in rows]
-    return {"axis": forest_axis(axis), "rows": drawn} if rows else None
-
-
-def _tradeoff(data: ReportData) -> dict[str, Any]:
-    """Return the plot in two sizes (a wide page, a phone), and the arms that have no latency to be drawn at."""
-    points, missing = [], []
-    for arm in data.arms:
-        value = data.value(arm.name, data.primary_metric)
-        if arm.latency_s_p50 is None or value is None or value.value is None:
-            missing.append(arm.name)
-        else:
-            points.append(Point(arm.name, arm.latency_s_p50, value.value, value.interval, arm_kind(data, arm)))
-    metric = data.primary_metric
-    return {
-        "plots": [
-            (kind, tradeoff_plot(points, metric, width=width, height=height))
-            for kind, width, height in (("wide", 600.0, 390.0), ("narrow", 345.0, 340.0))
-            if points
-        ],
-        "front": [point.name for point in pareto_front(points)],
-        "not_plotted": missing,
-    }
-
-
-def _abstention(data: ReportData) -> list[tuple[str, list[Cell]]]:
-    """Return name and cells of every arm whose abstentions the run counted."""
-    rows = []
-    for arm in data.arms:
-        if arm.abstention is not None:
-            shares = [arm.abstention[name] for name in ABSTENTION_SHARES]
-            cells = [Cell(formatting.score(s.value), f"n = {formatting.count(s.n)}") for s in shares]
-            rows.append((arm.name, cells))
-    return rows
+    return {row.name: score_bar(row.name, row.value, row.interval, axis, row.kind, row.seed_means) for row in rows}

@@ -106,6 +106,10 @@ class Node:
         value = self.child(key).value
         return otherwise if value is None else bool(value)
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """Return the list under `key`, each entry as text: a string as it is, anything else as JSON."""
+        return tuple(_words(node.value) for node in self.items(key))
+
     def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
         """Return the object (or list, or single value) under `key` as pairs of name and text."""
         value = self.child(key).value

@@ -21,6 +21,12 @@ def tag(name: str, *children: str, **attributes: Attribute) -> Markup:
     return Markup(f"<{name}{written}>{inside}</{name}>")
 
 
+def drawing(title: str, *parts: str, desc: str = "", **attributes: Attribute) -> Markup:
+    """Return an SVG image whose title (and description, where there is one) say in words what it shows."""
+    said = [tag("title", title), *([tag("desc", desc)] if desc else [])]
+    return tag("svg", *said, *parts, role="img", **attributes)
+
+
 def _name(key: str) -> str:
     return key if key == "viewBox" else key.rstrip("_").replace("_", "-")
 

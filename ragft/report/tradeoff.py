@@ -1,4 +1,4 @@
-"""The plot of quality against latency: one point per arm, its interval, and the front of arms that nothing beats."""
+"""The plot of quality against what it takes (latency, cost, memory): one point per arm, and the front of the best."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ragft.records import Interval
 from ragft.report import formatting
-from ragft.report.svg import Axis, tag, tick_label, tick_step
+from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
 
 LETTER = 6.9
 """Width of one letter of a label in pixels, on the wide side: labels may not run into each other."""
@@ -24,10 +24,10 @@ TOP, RIGHT, BOTTOM, LEFT = 14.0, 18.0, 46.0, 52.0
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One arm of the plot: `kind` is "shipped", "arm" or "control"."""
+    """One arm of the plot: what it takes, what it reaches; `kind` is "shipped", "arm" or "control"."""
 
     name: str
-    latency_s: float
+    effort: float
     score: float
     interval: Interval | None
     kind: str
@@ -59,33 +59,44 @@ class Box:
         return max(0.0, across) * max(0.0, down)
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What the horizontal axis measures: a short `key`, the `name` of the choice and the `title` of the axis."""
+
+    key: str
+    name: str
+    title: str
+
+
 def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """Return the points, fastest first, that no point of a shippable arm beats in both score and latency."""
+    """Return the points, least effort first, that no point of a shippable arm beats in both score and effort."""
     front: list[Point] = []
-    for point in sorted(points, key=lambda point: (point.latency_s, -point.score)):
+    for point in sorted(points, key=lambda point: (point.effort, -point.score)):
         if point.kind != "control" and (not front or point.score > front[-1].score):
             front.append(point)
     return front
 
 
-def tradeoff_plot(points: Sequence[Point], metric: str, *, width: float, height: float) -> Markup:
+def tradeoff_plot(points: Sequence[Point], metric: str, effort: Effort, *, width: float, height: float) -> Markup:
     """Return the plot as an SVG of the given size; needs at least one point."""
     across, up = _axes(points, width, height)
     front = pareto_front(points)
-    parts = [*_grid(across, up, metric, width, height), *_front_line(front, across, up)]
-    parts += [part for point in points for part in _marks(point, across, up)]
+    parts = [*_grid(across, up, metric, effort, width, height), *_front_line(front, across, up)]
+    parts += [_marks(point, across, up) for point in points]
     parts += _labels(points, across, up, width, height)
-    label = f"{metric} against latency: {'; '.join(map(_words, points))}. Front: {', '.join(p.name for p in front)}."
-    return tag("svg", *parts, class_="plot", viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label)
+    desc = f"{'; '.join(map(_words, points))}. Front: {', '.join(p.name for p in front)}."
+    return drawing(
+        f"{metric} against {effort.title}", *parts, desc=desc, class_="plot", viewBox=f"0 0 {width:g} {height:g}"
+    )
 
 
 def _words(point: Point) -> str:
     span = "" if point.interval is None else f" ({formatting.span(point.interval)})"
-    return f"{point.name} {formatting.score(point.score)}{span} at {formatting.seconds(point.latency_s)}"
+    return f"{point.name} {formatting.score(point.score)}{span} at {formatting.amount(point.effort)}"
 
 
 def _axes(points: Sequence[Point], width: float, height: float) -> tuple[Axis, Axis]:
-    slowest, fastest = max(p.latency_s for p in points), min(p.latency_s for p in points)
+    slowest, fastest = max(p.effort for p in points), min(p.effort for p in points)
     log = fastest > 0 and slowest / fastest >= 8
     low_x, high_x = (fastest / 1.4, slowest * 1.6) if log else (0.0, slowest * 1.2 or 1.0)
     low, high = min(p.low for p in points), max(p.high for p in points)
@@ -96,7 +107,7 @@ def _axes(points: Sequence[Point], width: float, height: float) -> tuple[Axis, A
     return Axis(low_x, high_x, LEFT, width - RIGHT, log), Axis(low_y, high_y, height - BOTTOM, TOP)
 
 
-def _grid(across: Axis, up: Axis, metric: str, width: float, height: float) -> list[Markup]:
+def _grid(across: Axis, up: Axis, metric: str, effort: Effort, width: float, height: float) -> list[Markup]:
     floor, step = height - BOTTOM, tick_step(up.high - up.low, 5)
     parts: list[Markup] = []
     for value in up.ticks(5):
@@ -107,7 +118,7 @@ def _grid(across: Axis, up: Axis, metric: str, width: float, height: float) -> l
         x = across.at(value)
         parts.append(tag("line", class_="grid", x1=x, x2=x, y1=TOP, y2=floor))
         parts.append(tag("text", f"{value:g}", class_="scale", x=x, y=floor + 17, text_anchor="middle"))
-    words = "latency p50 in seconds" + (", logarithmic" if across.log else "")
+    words = effort.title + (", logarithmic" if across.log else "")
     middle = (LEFT + width - RIGHT) / 2
     parts.append(tag("text", words, class_="title", x=middle, y=height - 8, text_anchor="middle"))
     turn = f"rotate(-90 13 {(TOP + floor) / 2:.1f})"
@@ -118,27 +129,28 @@ def _grid(across: Axis, up: Axis, metric: str, width: float, height: float) -> l
 def _front_line(front: Sequence[Point], across: Axis, up: Axis) -> list[Markup]:
     if len(front) < 2:
         return []
-    places = " ".join(f"{across.at(point.latency_s):.1f},{up.at(point.score):.1f}" for point in front)
+    places = " ".join(f"{across.at(point.effort):.1f},{up.at(point.score):.1f}" for point in front)
     return [tag("polyline", class_="front", points=places)]
 
 
-def _marks(point: Point, across: Axis, up: Axis) -> list[Markup]:
-    x, y = across.at(point.latency_s), up.at(point.score)
+def _marks(point: Point, across: Axis, up: Axis) -> Markup:
+    x, y = across.at(point.effort), up.at(point.score)
     dot = tag("circle", class_=f"point {point.kind}", cx=x, cy=y, r=7 if point.kind == "shipped" else 5)
+    said = tag("title", _words(point))
     if point.interval is None:
-        return [dot]
+        return tag("g", said, dot)
     low, high = up.at(point.interval.low), up.at(point.interval.high)
     ends = [tag("line", class_=f"whisker {point.kind}", x1=x - 4, x2=x + 4, y1=end, y2=end) for end in (low, high)]
-    return [tag("line", class_=f"whisker {point.kind}", x1=x, x2=x, y1=low, y2=high), *ends, dot]
+    return tag("g", said, tag("line", class_=f"whisker {point.kind}", x1=x, x2=x, y1=low, y2=high), *ends, dot)
 
 
 def _labels(points: Sequence[Point], across: Axis, up: Axis, width: float, height: float) -> list[Markup]:
     """Place each label at whichever spot around its point covers the least of what is drawn already."""
     frame = Box(LEFT, 0, width - LEFT - 2, height - BOTTOM)
-    places = {point.name: (across.at(point.latency_s), up.at(point.score)) for point in points}
+    places = {point.name: (across.at(point.effort), up.at(point.score)) for point in points}
     taken = [box for point in points for box in _occupied(point, across, up)]
     parts: list[Markup] = []
-    for point in sorted(points, key=lambda point: (-point.latency_s, point.name)):
+    for point in sorted(points, key=lambda point: (-point.effort, point.name)):
         x, y = places[point.name]
         others = [Box(ox - 16, oy - 16, 32, 32) for name, (ox, oy) in places.items() if name != point.name]
         costs = [(_cost(spot, [*taken, *others], frame) + 3 * i, i) for i, spot in enumerate(_spots(point, x, y))]
@@ -160,7 +172,7 @@ def _leader(box: Box, x: float, y: float) -> list[Markup]:
 
 
 def _occupied(point: Point, across: Axis, up: Axis) -> list[Box]:
-    x, y = across.at(point.latency_s), up.at(point.score)
+    x, y = across.at(point.effort), up.at(point.score)
     top, bottom = up.at(point.high), up.at(point.low)
     return [Box(x - 7, y - 7, 14, 14), Box(x - 4, top, 8, bottom - top)]
 

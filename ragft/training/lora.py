@@ -77,12 +77,13 @@ def train(
     base: Any = language_model.model
     head = base.get_output_embeddings().register_forward_pre_hook(_contiguous)
     try:
-        trainer = _trainer(model, language_model, config, train_rows, dev_rows, folder, seed, on_progress)
+        watcher = _Watcher(on_progress, config.training)
+        trainer = _trainer(model, language_model, config, train_rows, dev_rows, folder, seed, watcher)
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=_checkpoint(folder))
         seconds = time.perf_counter() - started
         model.save_pretrained(target)
-        return _result(trainer, config, train_rows, seconds)
+        return _result(trainer, config, train_rows, _whole(seconds, trainer.state.global_step, watcher.first_step))
     finally:
         head.remove()
         model.unload()
@@ -144,7 +145,7 @@ def _trainer(
     dev_rows: Sequence[TrainingTokens],
     folder: Path,
     seed: int,
-    on_progress: OnProgress,
+    watcher: _Watcher,
 ) -> Trainer:
     settings = config.training
     order = drawn_order(
@@ -154,14 +155,14 @@ def _trainer(
         seed=seed,
     )
     by_length = sorted(range(len(dev_rows)), key=lambda index: dev_rows[index].length)
-    lengths = [train_rows[index].length for index in order]
+    watcher.lengths = [train_rows[index].length for index in order]
     trainer = _CompletionTrainer(
         model=model,
         args=_arguments(config, folder, _planned_steps(config, len(order)), bool(dev_rows), seed, language_model),
         train_dataset=_Rows(train_rows, order),
         eval_dataset=_Rows(dev_rows, by_length) if dev_rows else None,
         data_collator=Collator(language_model.tokenizer.pad_token_id),
-        callbacks=[_Watcher(on_progress, lengths, settings)],
+        callbacks=[watcher],
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
@@ -247,15 +248,23 @@ class _CompletionTrainer(Trainer):
 
 
 class _Watcher(TrainerCallback):
-    """Tells `on_progress` after every step and every measurement of the dev loss."""
+    """Tells `on_progress` after every step and every measurement of the dev loss.
 
-    def __init__(self, on_progress: OnProgress, lengths: Sequence[int], settings: Any) -> None:  # noqa: ANN401
+    `lengths` are the tokens of the training examples in the order in which they are read.
+    """
+
+    def __init__(self, on_progress: OnProgress, settings: Any) -> None:  # noqa: ANN401
         self._on_progress = on_progress
-        self._lengths = lengths
+        self.lengths: Sequence[int] = ()
         self._per_step = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
         self._loss: float | None = None
         self._dev_loss: float | None = None
         self._began: tuple[int, float] | None = None
+
+    @property
+    def first_step(self) -> int:
+        """The step at which this process began to train: above 0 where it went on from a checkpoint."""
+        return self._began[0] if self._began is not None else 0
 
     def on_step_begin(
         self,
@@ -286,8 +295,13 @@ class _Watcher(TrainerCallback):
         if self._began is None or state.global_step <= self._began[0]:
             return None
         first, began = self._began
-        read = sum(self._lengths[first * self._per_step : state.global_step * self._per_step])
+        read = sum(self.lengths[first * self._per_step : state.global_step * self._per_step])
         return read / max(1e-9, time.perf_counter() - began)
+
+
+def _whole(seconds: float, steps: int, first_step: int) -> float:
+    """Return about how long the whole training took, where this process did the steps after `first_step` only."""
+    return seconds * steps / (steps - first_step) if steps > first_step else seconds
 
 
 def _result(trainer: Trainer, config: AdapterConfig, rows: Sequence[TrainingTokens], seconds: float) -> TrainingResult:

@@ -1,0 +1,99 @@
+"""One round of an experiment: its index brought in step, its adapters trained, its arms asked, their answers scored.
+
+The comparison asks every arm the eval examples in one round; a sweep asks one arm the dev examples in many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ragft.arms.adapters import Adapters
+from ragft.arms.asking import Alone, Arm, Asking, Question
+from ragft.arms.bench import Bench
+from ragft.arms.knowledge import IndexState, Knowledge
+from ragft.arms.planning import needs_index
+from ragft.records import Answer, Example
+from ragft.runs import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one arm was asked and said, by every training seed that it has.
+
+    `alone` are the questions that were timed one at a time, `reused` counts the answers that an earlier command got,
+    `memory_bytes` is None where it was not measured.
+    """
+
+    questions: tuple[Question, ...]
+    answers: tuple[Answer, ...]
+    alone: tuple[Alone, ...] = ()
+    reused: int = 0
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """One adapter of a round: its name and training seed, and whether it had to be trained."""
+
+    name: str
+    seed: int
+    title: str
+    now: bool
+
+
+class Round:
+    """Builds what the arms of one experiment need, and asks them; each stage stands in the events of the run."""
+
+    def __init__(self, bench: Bench, run: Run, *, label: str = "") -> None:
+        """Keep the bench and the run; `label` stands before the names of stages."""
+        self._bench = bench
+        self._run = run
+        self._label = label
+        self.knowledge = Knowledge(bench) if bench.documents else None
+        self.adapters = Adapters(bench, self.knowledge)
+        self.asking = Asking(bench, self.knowledge, self.adapters)
+
+    def arms(self, names: Sequence[str]) -> list[Arm]:
+        """Return arms by name."""
+        return [self.asking.arm(name) for name in names]
+
+    def index(self, arms: Sequence[Arm]) -> IndexState | None:
+        """Bring the index in step, where an arm or its adapter reads it."""
+        configs = [self.adapters.config(arm.adapter) for arm in arms if arm.adapter]
+        if self.knowledge is None or not needs_index(arms, configs):
+            return None
+        with self._run.stage(f"{self._label}index"):
+            return self.knowledge.sync()
+
+    def train(self, arms: Sequence[Arm]) -> list[Trained]:
+        """Train every adapter that an arm uses, with each of its seeds, unless it is there."""
+        names = dict.fromkeys(arm.adapter for arm in arms if arm.adapter is not None)
+        return [self._train(name, seed) for name in names for seed in self.adapters.seeds(name)]
+
+    def _train(self, name: str, seed: int) -> Trained:
+        title = self.adapters.title(name, seed)
+        with self._run.stage(f"{self._label}train {title}"):
+            return Trained(name, seed, title, self.adapters.build(name, seed))
+
+    def ask(self, arms: Sequence[Arm], examples: Sequence[Example], *, measured: bool) -> dict[str, Asked]:
+        """Return what every arm says to the examples; where `measured`, also what a question takes in time and memory.
+
+        What was answered before is counted before any arm is asked: two arms may share answers.
+        """
+        questions = {arm.name: tuple(self.asking.questions(arm, examples)) for arm in arms}
+        before = {arm.name: self._answered(arm, questions[arm.name]) for arm in arms}
+        return {arm.name: self._ask(arm, questions[arm.name], before[arm.name], measured) for arm in arms}
+
+    def _answered(self, arm: Arm, questions: Sequence[Question]) -> int:
+        seeds = self.asking.by_seed(arm)
+        return sum(len(questions) - len(self.asking.missing(one, questions)) for one in seeds)
+
+    def _ask(self, arm: Arm, questions: tuple[Question, ...], reused: int, measured: bool) -> Asked:
+        seeds = self.asking.by_seed(arm)
+        with self._run.stage(f"{self._label}ask {arm.name}"):
+            answers = tuple(answer for one in seeds for answer in self.asking.answers(one, questions))
+            if not measured:
+                return Asked(questions, answers, reused=reused)
+            alone = tuple(self.asking.alone(seeds[0], questions))
+            return Asked(questions, answers, alone, reused, self.asking.memory_bytes(seeds[0], questions))

@@ -1,0 +1,194 @@
+"""The command `compare`: build what is missing, ask every arm every question, score, compare, decide, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from ragft.arms.asking import Arm
+from ragft.arms.bench import Bench
+from ragft.arms.knowledge import passages_in
+from ragft.arms.round import Round
+from ragft.compare.case import blending, case_of
+from ragft.compare.made import Made
+from ragft.compare.rows import metrics_rows
+from ragft.compare.scoring import compared, retrieval_metrics, task_metrics
+from ragft.errors import NotComparableError, RagftError
+from ragft.evaluation.answers import answer_metric, score_answers
+from ragft.evaluation.comparison import Comparison
+from ragft.gates import Baseline, Evidence, GateReport, gates_json, judge, needs_baseline, read_evidence, render_junit
+from ragft.records import Score
+from ragft.report import load_report, render_html, render_markdown
+from ragft.runs import Run
+from ragft.sweep import sweep_settings
+from ragft.verdict import Verdict, cost_rows, decide, sensitivity
+
+
+@dataclass(frozen=True, slots=True)
+class CompareResult:
+    """A comparison with its verdict; everything in it also stands in the run folder."""
+
+    comparison: Comparison
+    verdict: Verdict
+    metrics: dict[str, Any]
+    evidence: Evidence
+    gates: GateReport | None
+
+    def error(self) -> RagftError | None:
+        """Return why the command ends badly although a comparison was made: a gate, or arms that were not comparable.
+
+        A gate that failed is the worse news (exit code 3); what could not be compared never passes (exit code 4).
+        """
+        if self.gates is not None and (error := self.gates.error()) is not None:
+            return error
+        if self.verdict.decision == "not_comparable":
+            return NotComparableError(self.verdict.headline, self.verdict.next_steps[0])
+        return None
+
+
+def compare(
+    bench: Bench, run: Run, baseline: Baseline | None = None, *, becomes_baseline: bool = False
+) -> CompareResult:
+    """Run the whole experiment and write its run folder; what is built or answered already is reused.
+
+    Raises DataError or NotComparableError, before anything expensive, for data that cannot be compared.
+    """
+    settings = bench.experiment.compare
+    findings = bench.check(min_examples=settings.min_examples)
+    run.inputs(bench.input_files())
+    one = Round(bench, run)
+    _check(bench, one.arms(list(settings.arms)))
+    sweep = None
+    if settings.sweep is not None:
+        sweep, bench = sweep_settings(bench, run, settings.sweep.metric or task_metrics(bench)[0])
+        one = Round(bench, run)
+    arms = one.arms(list(settings.arms))
+    state = one.index(arms)
+    trained = one.train(arms)
+    asked = one.ask(arms, bench.splits.eval, measured=True)
+    made = Made(findings, sweep, one, arms, state, trained, asked)
+    _note(run, made)
+    return _conclude(bench, run, made, baseline, becomes_baseline=becomes_baseline)
+
+
+def _check(bench: Bench, arms: Sequence[Arm]) -> None:
+    """Raise, before anything is built, for what would otherwise show only when every question has been asked."""
+    sweep = bench.experiment.compare.sweep
+    for metric in (*task_metrics(bench)[1], *([sweep.metric] if sweep and sweep.metric else ())):
+        answer_metric(metric)
+    if len(arms) < 2:
+        raise NotComparableError(
+            f"there is only one arm ({arms[0].name}), and so nothing to compare", "add another arm"
+        )
+    if all(arm.is_control for arm in arms):
+        raise NotComparableError("every arm is a control (oracle or random passages)", "add an arm that could ship")
+
+
+def _note(run: Run, made: Made) -> None:
+    """Write into the run what it was made of: adapters, answers, prompts, fingerprints."""
+    adapters, asking = made.round.adapters, made.round.asking
+    if made.index is not None:
+        run.note(fingerprints={"index": made.index.fingerprint})
+    for item in made.trained:
+        run.link_folder(adapters.folder(item.name, item.seed), f"adapter/{item.title}")
+        run.note(fingerprints={f"adapter:{item.title}": adapters.fingerprint(item.name, item.seed)})
+    seeds = {item.title: item.seed for item in made.trained}
+    run.note(seeds=seeds, prompts=[arm.prompt for arm in made.arms])
+    for arm in made.arms:
+        run.write_rows(f"answers/{arm.name}.jsonl", made.asked[arm.name].answers)
+        run.note(fingerprints={f"arm:{arm.name}": asking.fingerprint(arm)})
+
+
+def _conclude(
+    bench: Bench, run: Run, made: Made, baseline: Baseline | None, *, becomes_baseline: bool
+) -> CompareResult:
+    """Score, compare, decide and report; nothing here asks a model anything."""
+    with run.stage("compare"):
+        primary, metrics = task_metrics(bench)
+        examples = {example.id: example for example in bench.splits.eval}
+        answers = [answer for asked in made.asked.values() for answer in asked.answers]
+        scores = score_answers(answers, examples, metrics)
+        comparison = compared(bench, made, scores, primary, metrics)
+        rows = metrics_rows(bench, made, scores, comparison, retrieval_metrics(bench, made))
+        verdict = _verdict(bench, made, scores, comparison, rows)
+    _write(run, bench, made, scores, comparison, verdict, rows)
+    evidence = read_evidence(run.path)
+    gates = _gates(bench, run, evidence, baseline, becomes_baseline=becomes_baseline)
+    _report(run)
+    return CompareResult(comparison, verdict, rows, evidence, gates)
+
+
+def _verdict(
+    bench: Bench, made: Made, scores: Sequence[Score], comparison: Comparison, rows: dict[str, Any]
+) -> Verdict:
+    """Return the verdict with its sensitivity, and put what each arm costs into its row."""
+    case = case_of(bench, made, comparison, rows)
+    for name, cost in cost_rows(case).items():
+        rows["arms"][name]["cost"] = None if cost is None else asdict(cost)
+
+    def again(blended: Sequence[Score], resamples: int) -> Comparison:
+        primary = comparison.primary_metric
+        return compared(bench, made, blended, primary, (primary,), resamples)
+
+    comparison_at = blending(scores, comparison.primary_metric, again)
+    return replace(decide(case), sensitivity=sensitivity(case, comparison_at))
+
+
+def _gates(
+    bench: Bench, run: Run, evidence: Evidence, baseline: Baseline | None, *, becomes_baseline: bool
+) -> GateReport | None:
+    """Return what the gates found and write it; whether the command then fails is for its caller to say.
+
+    A run that is to be the first baseline is not asked what only a baseline could answer.
+    """
+    settings = bench.experiment.compare
+    first = becomes_baseline and baseline is None
+    found = judge(
+        [gate for gate in settings.gates if not (first and needs_baseline(gate))],
+        evidence,
+        baseline,
+        min_examples=settings.min_examples,
+        failed_share=settings.limits.failed_share,
+    )
+    if found is None:
+        return None
+    started = datetime.fromisoformat(evidence.created_at)
+    run.write_json("gates.json", gates_json(found))
+    run.write_text(
+        "junit.xml",
+        render_junit(
+            found,
+            name=evidence.name,
+            created_at=evidence.created_at,
+            seconds=(datetime.now(UTC) - started).total_seconds(),
+            properties={"run": run.path.name},
+        ),
+    )
+    return found
+
+
+def _write(
+    run: Run,
+    bench: Bench,
+    made: Made,
+    scores: Sequence[Score],
+    comparison: Comparison,
+    verdict: Verdict,
+    rows: Mapping[str, Any],
+) -> None:
+    """Write the records of the run."""
+    run.write_rows("examples.jsonl", bench.splits.eval)
+    run.write_rows("passages.jsonl", passages_in(q.passages for asked in made.asked.values() for q in asked.questions))
+    run.write_rows("scores.jsonl", scores)
+    run.write_json("metrics.json", rows)
+    run.write_json("comparison.json", asdict(comparison))
+    run.write_json("verdict.json", asdict(verdict))
+
+
+def _report(run: Run) -> None:
+    """Write the reports, which are made from the records alone."""
+    report = load_report(run.path)
+    run.write_text("report.html", render_html(report))
+    run.write_text("report.md", render_markdown(report))

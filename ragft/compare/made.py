@@ -1,0 +1,25 @@
+"""What the stages of one comparison made, for the numbers at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ragft.arms.asking import Arm
+from ragft.arms.knowledge import IndexState
+from ragft.arms.round import Asked, Round, Trained
+from ragft.data.checks import DataFinding
+from ragft.sweep import Sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Findings on the data, the sweep if there was one, and what was built and asked for every arm."""
+
+    findings: Sequence[DataFinding]
+    sweep: Sweep | None
+    round: Round
+    arms: Sequence[Arm]
+    index: IndexState | None
+    trained: Sequence[Trained]
+    asked: Mapping[str, Asked]

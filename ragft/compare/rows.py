@@ -1,0 +1,100 @@
+"""The rows of metrics.json: every number of a comparison that a report or a program reads."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from ragft.arms.asking import Arm
+from ragft.arms.bench import Bench
+from ragft.arms.measuring import Built, arm_row, metric_rows, retrieval_hits, task_row
+from ragft.arms.round import Trained
+from ragft.compare.made import Made
+from ragft.evaluation.comparison import Comparison
+from ragft.records import Estimate, Score
+from ragft.runs import SCHEMA_VERSION
+
+
+def metrics_rows(
+    bench: Bench, made: Made, scores: Sequence[Score], comparison: Comparison, retrieval: Sequence[Estimate]
+) -> dict[str, Any]:
+    """Return everything that metrics.json holds but what the arms cost, which the verdict works out."""
+    settings, primary = bench.experiment.compare, comparison.primary_metric
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "primary_metric": primary,
+        "metrics": metric_rows([*comparison.estimates, *retrieval]),
+        "arms": {
+            arm.name: arm_row(bench, arm, made.asked[arm.name], scores, primary, _built(made, arm)) for arm in made.arms
+        },
+        "task": task_row(bench),
+        "retrieval": _retrieval_row(bench, made, scores, primary),
+        "adapters": {item.title: _adapter_row(made, item) for item in made.trained},
+        "data": _data_row(bench, made),
+        "reused": _reused(made),
+        "requirements": settings.requirements.model_dump(),
+        "prices": settings.prices.model_dump(),
+        "limits": settings.limits.model_dump(),
+    }
+
+
+def _built(made: Made, arm: Arm) -> Built:
+    """Return what had to be built for an arm; of several training seeds one would ship, so their mean counts."""
+    index_seconds = 0.0 if arm.retrieval != "index" else made.index.build_seconds if made.index else None
+    if arm.adapter is None:
+        return Built(0, 0.0, index_seconds)
+    adapters = made.round.adapters
+    records = [adapters.record(item.name, item.seed) for item in made.trained if item.name == arm.adapter]
+    labels = records[0]["examples"] + records[0]["dev_examples"]
+    return Built(labels, statistics.fmean(record["training"]["seconds"] for record in records), index_seconds)
+
+
+def _retrieval_row(bench: Bench, made: Made, scores: Sequence[Score], primary: str) -> dict[str, Any] | None:
+    if made.index is None:
+        return None
+    settings = bench.experiment.retrieval
+    return {
+        "kind": settings.kind,
+        "top_k": settings.top_k,
+        "documents": made.index.documents,
+        "passages": made.index.passages,
+        "hits": retrieval_hits(made.arms, made.asked, scores, primary),
+    }
+
+
+def _adapter_row(made: Made, item: Trained) -> dict[str, Any]:
+    record = made.round.adapters.record(item.name, item.seed)
+    return {"recipe": record["recipe"], "seed": item.seed, **record["training"], "reused": not item.now}
+
+
+def _data_row(bench: Bench, made: Made) -> dict[str, Any]:
+    splits = bench.splits
+    return {
+        "documents": len(bench.documents),
+        "passages": made.index.passages if made.index else 0,
+        "train": len(splits.train),
+        "dev": len(splits.dev),
+        "eval": len(splits.eval),
+        "unanswerable": sum(not example.answerable for example in splits.eval),
+        "findings": [asdict(finding) for finding in made.findings],
+    }
+
+
+def _reused(made: Made) -> list[str]:
+    """Return one line for each thing that did not have to be made again."""
+    lines = []
+    if made.sweep is not None:
+        again = sum(trial.reused for trial in made.sweep.trials)
+        lines += [f"sweep: {again} of {len(made.sweep.trials)} trials"] if again else []
+    if made.index is not None and made.index.report is None:
+        lines.append(f"index: {made.index.passages} passages unchanged")
+    elif made.index is not None and made.index.report is not None and made.index.report.unchanged:
+        report = made.index.report
+        lines.append(f"index: {report.unchanged} passages unchanged, {report.added} embedded, {report.removed} removed")
+    lines += [f"adapter {item.title}: trained before" for item in made.trained if not item.now]
+    for name, asked in made.asked.items():
+        if asked.reused:
+            lines.append(f"arm {name}: {asked.reused} of {len(asked.answers)} answers")
+    return lines

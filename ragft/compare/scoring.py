@@ -1,0 +1,52 @@
+"""Scores compared: the metrics of a task, the comparison of its arms, and the metrics of the retriever."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragft.arms.bench import Bench
+from ragft.arms.measuring import clusters, retrieval_estimates
+from ragft.compare.made import Made
+from ragft.evaluation.comparison import Comparison, compare_arms
+from ragft.records import Estimate, Score
+
+
+def task_metrics(bench: Bench) -> tuple[str, tuple[str, ...]]:
+    """Return (primary metric, all metrics of the task)."""
+    metrics = bench.task.metrics
+    primary = bench.experiment.compare.primary_metric or metrics[0]
+    return primary, metrics if primary in metrics else (primary, *metrics)
+
+
+def compared(
+    bench: Bench,
+    made: Made,
+    scores: Sequence[Score],
+    primary: str,
+    metrics: Sequence[str],
+    resamples: int | None = None,
+) -> Comparison:
+    """Return the comparison of every arm on `metrics`; resampled as often as the experiment says, or `resamples`."""
+    settings = bench.experiment.compare
+    return compare_arms(
+        scores,
+        clusters=clusters(bench.splits.eval),
+        arms=[arm.name for arm in made.arms],
+        metrics=metrics,
+        primary_metric=primary,
+        declared=settings.contrasts,
+        resamples=resamples or settings.resamples,
+        level=settings.confidence,
+        seed=bench.experiment.seed,
+        training_seeds=1 if made.trained else 0,
+        min_examples=settings.min_examples,
+        margin=settings.requirements.margin,
+    )
+
+
+def retrieval_metrics(bench: Bench, made: Made) -> tuple[Estimate, ...]:
+    """Return the retrieval metrics, where an arm retrieves and eval examples name gold documents."""
+    reads, knowledge = any(arm.retrieval == "index" for arm in made.arms), made.round.knowledge
+    if knowledge is None or not reads or not any(example.gold_document_ids for example in bench.splits.eval):
+        return ()
+    return retrieval_estimates(bench, knowledge.rankings(bench.splits.eval))

@@ -1,0 +1,139 @@
+"""The sections of the page below its first screen, in their order.
+
+Each is one function here and one template named after its key: a new section (a probe, say) is one of both and one
+line in `_SECTIONS`. A section that a run has nothing for is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragft.report import formatting, glossary
+from ragft.report.arm_rows import other_metrics
+from ragft.report.arm_tables import abstention_table, answer_table, cost_table, metric_table
+from ragft.report.contents import ReportData
+from ragft.report.contrast_rows import ContrastGroups, ContrastRow, contrast_groups
+from ragft.report.explorer import explorer_json
+from ragft.report.forest import difference_axis, forest_axis, forest_row
+from ragft.report.losses import loss_curves
+from ragft.report.measurements import RETRIEVAL_PREFIX
+from ragft.report.reader import reader_rows
+from ragft.report.requirement_words import limit_words
+from ragft.report.sweep_plot import sweep_curve, trial_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One section: `key` is its anchor and names its template, `title` stands over it and in the page's menu."""
+
+    key: str
+    title: str
+    facts: Mapping[str, Any]
+
+    @property
+    def template(self) -> str:
+        """Name of the template that draws the section."""
+        return f"sections/{self.key}.html.jinja"
+
+
+def sections(data: ReportData) -> list[Section]:
+    """Return the sections that the run has something for, in the order of the page."""
+    return [section for make in _SECTIONS if (section := make(data)) is not None]
+
+
+def _gates(data: ReportData) -> Section | None:
+    return None if data.gates is None else Section("gates", "Gates", {"gates": data.gates})
+
+
+def _contrasts(data: ReportData) -> Section:
+    groups = contrast_groups(data.comparison, data.demands.margin)
+    notes = [note for note in data.comparison.notes if note not in data.verdict.caveats]
+    return Section("contrasts", "Contrasts", {"forests": _forests(groups, data.demands.margin), "notes": notes})
+
+
+def _forests(groups: ContrastGroups, margin: float | None) -> dict[str, Any]:
+    """Return axis and rows of each group's forest plot, None for a group without contrasts.
+
+    The margin is one of the primary metric, so the contrasts on other metrics are drawn without it.
+    """
+    return {
+        "declared": _forest(groups.declared, margin),
+        "exploratory": _forest(groups.exploratory, margin),
+        "secondary": _forest(groups.secondary, None),
+    }
+
+
+def _forest(rows: Sequence[ContrastRow], margin: float | None) -> dict[str, Any] | None:
+    axis = difference_axis((row.source for row in rows), margin)
+    drawn = [(row, forest_row(row.source, axis, margin)) for row in rows]
+    more = any(row.more for row in rows)
+    return {"axis": forest_axis(axis), "rows": drawn, "more": more} if rows else None
+
+
+def _measures(data: ReportData) -> Section:
+    found = (metric_table(data), answer_table(data), abstention_table(data))
+    tables = [table for table in found if table is not None]
+    return Section("measures", "Measures", {"tables": tables, "limits": limit_words(data)})
+
+
+def _retrieval(data: ReportData) -> Section | None:
+    values = [value for value in data.metrics if value.arm.startswith(RETRIEVAL_PREFIX)]
+    if not values and data.retrieval is None:
+        return None
+    kinds = dict.fromkeys(value.arm.removeprefix(RETRIEVAL_PREFIX) for value in values)
+    grouped = [(kind, [value for value in values if value.arm == RETRIEVAL_PREFIX + kind]) for kind in kinds]
+    return Section("retrieval", "Retrieval", {"groups": grouped, "readers": reader_rows(data)})
+
+
+def _questions(data: ReportData) -> Section:
+    variants = sorted({example.variant for example in data.examples if example.variant})
+    return Section("questions", "Questions", {"explorer": explorer_json(data), "variants": variants})
+
+
+def _sweep(data: ReportData) -> Section | None:
+    if data.sweep is None:
+        return None
+    facts = {"sweep": data.sweep, "curve": sweep_curve(data.sweep), "trials": trial_rows(data.sweep)}
+    return Section("sweep", "Sweep", facts)
+
+
+def _training(data: ReportData) -> Section | None:
+    curves = [(adapter, loss_curves(adapter)) for adapter in data.adapters]
+    return Section("training", "Training", {"curves": curves}) if curves else None
+
+
+def _data(data: ReportData) -> Section:
+    return Section("data", "Data", {})
+
+
+def _cost(data: ReportData) -> Section | None:
+    table = cost_table(data)
+    prices = [(name.replace("_", " "), value.removesuffix(".0")) for name, value in data.prices if value != "null"]
+    return None if table is None else Section("cost", "Cost", {"tables": [table], "prices": prices})
+
+
+def _provenance(data: ReportData) -> Section:
+    versions = dict.fromkeys((value.metric, value.version or formatting.NA) for value in data.metrics)
+    return Section("provenance", "Provenance", {"versions": list(versions)})
+
+
+def _glossary(data: ReportData) -> Section:
+    measured = [data.primary_metric, *other_metrics(data), *(value.metric for value in data.metrics)]
+    return Section("glossary", "Glossary", {"entries": glossary.entries(measured)})
+
+
+_SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
+    _gates,
+    _contrasts,
+    _measures,
+    _retrieval,
+    _questions,
+    _sweep,
+    _training,
+    _data,
+    _cost,
+    _provenance,
+    _glossary,
+)
