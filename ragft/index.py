@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge
 from ragft.arms.measuring import retrieval_estimates
+from ragft.data.sources import SetAside
 from ragft.errors import RagftError
 from ragft.records import Estimate
 from ragft.runs import Run
@@ -14,10 +15,14 @@ from ragft.runs import Run
 
 @dataclass(frozen=True, slots=True)
 class IndexResult:
-    """What the index holds, what changed, and how well it finds gold documents (empty without gold ids)."""
+    """What the index holds, what changed, what was set aside, and how well it finds gold documents.
+
+    `retrieval` is empty where no example names a gold document.
+    """
 
     state: IndexState
     retrieval: tuple[Estimate, ...]
+    set_aside: tuple[SetAside, ...] = ()
 
 
 def index(bench: Bench, run: Run, *, rebuild: bool = False, evaluate: bool = True) -> IndexResult:
@@ -26,6 +31,7 @@ def index(bench: Bench, run: Run, *, rebuild: bool = False, evaluate: bool = Tru
         raise RagftError("the experiment names no documents", "add data.documents")
     run.inputs(bench.input_files())
     bench.check(min_examples=1)
+    run.write_rows("set_aside.jsonl", bench.reading.set_aside)
     knowledge = Knowledge(bench)
     with run.stage("index"):
         state = knowledge.sync(rebuild=rebuild)
@@ -37,4 +43,4 @@ def index(bench: Bench, run: Run, *, rebuild: bool = False, evaluate: bool = Tru
         estimates = retrieval_estimates(bench, rankings)
         run.write_rows("rankings.jsonl", rankings)
     run.write_json("metrics.json", {"index": asdict(state), "retrieval": [asdict(item) for item in estimates]})
-    return IndexResult(state, estimates)
+    return IndexResult(state, estimates, bench.reading.set_aside)

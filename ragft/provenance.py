@@ -29,6 +29,7 @@ PACKAGES = (
     "sentence-transformers",
     "chromadb",
     "numpy",
+    "bm25s",
     "scipy",
     "pydantic",
     "semantic-text-splitter",

@@ -38,6 +38,21 @@ class Workspace:
         """Folder of the index records: what each collection holds."""
         return self.root / "indexes"
 
+    @property
+    def bm25_dir(self) -> Path:
+        """Folder of the word indexes."""
+        return self.root / "bm25"
+
+    @property
+    def vectors_dir(self) -> Path:
+        """Folder of the vectors of texts that were embedded before, a file for each embedder."""
+        return self.root / "vectors"
+
+    @property
+    def sources_dir(self) -> Path:
+        """Folder of web pages and data sets that are kept between runs."""
+        return self.root / "sources"
+
     def model_dir(self, name: str) -> Path:
         """Folder of one converted packaged model."""
         return self.root / "models" / name

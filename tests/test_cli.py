@@ -393,7 +393,7 @@ def test_what_index_prints(built: SmallExperiment) -> None:
     said = built.run("index", "--no-evaluate").stdout.splitlines()
     assert said[0] == "index: 10 documents, 10 passages; nothing changed"
     again = built.run("index", "--rebuild", "--no-evaluate").stdout.splitlines()
-    assert again[0] == "index: 10 documents, 10 passages; 10 embedded, 0 removed, 0 unchanged"
+    assert again[0] == "index: 10 documents, 10 passages; passages: 10 added, 0 changed, 0 removed, 0 unchanged"
 
 
 def test_what_a_dry_run_prints(built: SmallExperiment) -> None:

@@ -174,8 +174,8 @@ def test_the_comparison_declares_its_contrasts_and_the_verdict_reads_it(built: S
 
 def test_the_metrics_hold_counts_costs_and_data(built: SmallExperiment) -> None:
     metrics = read(built.first_run / "metrics.json")
-    counts = {"documents": 10, "passages": 10, "train": 12, "dev": 4, "eval": 12, "unanswerable": 2, "findings": []}
-    assert metrics["data"] == counts
+    counts = {"documents": 10, "passages": 10, "train": 12, "dev": 4, "eval": 12, "unanswerable": 2}
+    assert metrics["data"] == {**counts, "set_aside": 0, "findings": []}
     hits = metrics["retrieval"].pop("hits")
     assert metrics["retrieval"] == {"kind": "dense", "top_k": 2, "documents": 10, "passages": 10}
     assert hits.keys() == {"rag", "raft_rag"}
@@ -248,7 +248,7 @@ def test_an_edited_document_changes_only_what_reads_it(
     second = experiment.compare()
     assert embedded == [f"{edited['title']}\n{edited['text']}"]
     lines = reused(second)
-    assert lines[0] == "index: 9 passages unchanged, 1 embedded, 1 removed"
+    assert lines[0] == "index: 9 passages unchanged, 1 embedded, 0 removed"
     for arm in ("base", "few_shot", "finetuned"):
         assert f"arm {arm}: 12 of 12 answers" in lines
         assert texts(second, arm) == texts(first, arm)

@@ -101,7 +101,10 @@ generation:
         ("compare: {contrasts: [[base, 1]]}", "compare.contrasts.0.1: must be text, not 1"),
         ("compare: {arms: [base]}", "compare.arms: must be a section of named entries, not a list of 1"),
         ("retrieval: dense", "retrieval: must be a section, not 'dense'"),
-        ("retrieval: {kind: dence}", "retrieval.kind: must be dense, not 'dence'; did you mean 'dense'?"),
+        (
+            "retrieval: {kind: dence}",
+            "retrieval.kind: must be one of dense, bm25, hybrid, not 'dence'; did you mean 'dense'?",
+        ),
         ("compare: {arms: {a: rag}}", "compare.arms.a: must be a section, not 'rag'"),
         (
             "compare: {arms: {a: {retrieval: indx}}}",
@@ -171,7 +174,10 @@ def test_a_wrong_task(faults: Faults, task: str, fault: str) -> None:
         ("{eval: 3}", "data.eval: must be a path or a section, not 3"),
         ("{eval: {limit: 3}}", "data.eval.path: is required: the file, relative to the experiment file"),
         ("{eval: e, documents: {pth: x}}", "data.documents.pth: unknown key; did you mean data.documents.path?"),
-        ("{eval: e, documents: [{path: x, kind: web}]}", "data.documents.0.kind: must be files, not 'web'"),
+        (
+            "{eval: e, documents: [{path: x, kind: wep}]}",
+            "data.documents.0.kind: must be one of files, web, database, hub, not 'wep'; did you mean 'web'?",
+        ),
         ("{eval: e, documents: 3}", "data.documents: must be a list or a path or a section, not 3"),
         ("{eval: e, documents: [3]}", "data.documents.0: must be a path or a section, not 3"),
         ("", "data.eval: is required: examples that every arm is asked and that are never trained on"),
@@ -245,7 +251,8 @@ def test_every_foreign_name_leads_to_a_key_that_exists(foreign: str, key: str) -
         ("retrieva: {}", "4: retrieva: unknown key; did you mean retrieval?"),
         (
             "retrieval: {zzz: 1}",
-            "4: retrieval.zzz: unknown key; the keys here are kind, top_k",
+            "4: retrieval.zzz: unknown key; the keys here are kind, top_k, candidates, rrf_k, weights, reranker, mmr, "
+            "filter, min_score",
         ),
     ],
 )

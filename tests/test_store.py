@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ragft.errors import RagftError
-from ragft.records import Passage
-from ragft.retrieval.embedder import Vectors
+from ragft.records import Passage, Scalar
+from ragft.retrieval.embedding import Vectors
+from ragft.retrieval.filters import passes
 from ragft.retrieval.store import PAGE, PassageStore, SyncReport, passages_fingerprint, text_print
 
 EAST, NORTH, NORTH_EAST = (1.0, 0.0), (0.0, 1.0), (2**-0.5, 2**-0.5)
@@ -87,7 +93,7 @@ def test_a_passage_edited_in_place_is_embedded_again(store: PassageStore, edited
     assert (edited.id, len(edited.text)) == (A.id, len(A.text))
     store.sync([A, B], Compass())
     embed = Compass()
-    assert store.sync([edited, B], embed) == SyncReport(added=1, removed=1, unchanged=1)
+    assert store.sync([edited, B], embed) == SyncReport(added=0, removed=0, unchanged=1, changed=1)
     assert embed.embedded == [text]
     assert store.search(vectors(NORTH), 2)[0][0].passage == edited
     assert store.search(vectors(NORTH), 2)[0][0].score == pytest.approx(1.0, abs=1e-6)
@@ -190,3 +196,161 @@ def test_the_fingerprint_of_an_index_is_its_embedder_and_its_texts() -> None:
     assert passages_fingerprint("embedder-1", [A, replace(B, text="north 2")]) != first
     assert text_print(A) == text_print(replace(A, id="other"))
     assert text_print(A) != text_print(replace(A, title="east"))
+
+
+def of(document: str, start: int, text: str, **metadata: Scalar) -> Passage:
+    return Passage(f"{document}#{start}-{start + len(text)}", document, "", text, start, start + len(text), metadata)
+
+
+def test_a_report_counts_what_an_edit_moved_as_changed(store: PassageStore) -> None:
+    """One document of two passages is edited (one stays), one shrinks, one goes, one comes."""
+    edited = [of("edited", 0, "east 1"), of("edited", 6, "east 2")]
+    shrunk = [of("shrunk", 0, "east 3"), of("shrunk", 6, "east 4")]
+    store.sync([*edited, *shrunk, of("gone", 0, "north 1"), of("gone", 7, "north 2")], Compass())
+    now = [edited[0], of("edited", 6, "east 2a"), of("edited", 13, "east 2b"), shrunk[0], of("new", 0, "north 3")]
+    assert store.sync(now, Compass()) == SyncReport(added=1, removed=3, unchanged=2, changed=2)
+    store.check(now)
+
+
+def test_metadata_comes_back_with_its_types_and_does_not_collide_with_ours(store: PassageStore) -> None:
+    """A field that is called as ours would else replace the passage; 1, 1.0 and True are three values."""
+    rich = of("a", 0, "east 1", passage="x", document_id="y", year=1, share=1.0, open=True, empty="")
+    store.sync([rich], Compass())
+    back = store.search(vectors(EAST), 1)[0][0].passage
+    assert back == rich
+    assert [type(back.metadata[key]) for key in ("year", "share", "open")] == [int, float, bool]
+
+
+def test_metadata_that_changed_is_stored_again(store: PassageStore) -> None:
+    store.sync([of("a", 0, "east 1", lang="de")], Compass())
+    changed = of("a", 0, "east 1", lang="en")
+    with pytest.raises(RagftError):
+        store.check([changed])
+    assert store.sync([changed], Compass()) == SyncReport(added=0, removed=0, unchanged=0, changed=1)
+    assert store.search(vectors(EAST), 1)[0][0].passage.metadata == {"lang": "en"}
+
+
+def test_texts_and_numbers_that_a_database_cannot_hold_come_back(store: PassageStore) -> None:
+    """A lone surrogate is no UTF-8, a NUL ends a C string, and 10**20 has more than 64 bits."""
+    odd = [of("a/../b\x00\x01", 0, "east \ud800 \x00 x", big=10**20), of("b", 0, "east 🚢", nothing=float("inf"))]
+    store.sync(odd, Compass())
+    store.check(odd)
+    assert {item.passage.text for item in store.search(vectors(EAST), 2)[0]} == {"east \ud800 \x00 x", "east 🚢"}
+    assert [item.passage.id for item in store.search(vectors(EAST), 2, {"big": 10**20})[0]] == [odd[0].id]
+
+
+def test_the_same_passage_twice_is_stored_once(store: PassageStore) -> None:
+    assert store.sync([A, A, B], Compass()) == SyncReport(added=2, removed=0, unchanged=0)
+
+
+def test_a_filter_is_filled_up_to_top_k_from_what_passes(store: PassageStore) -> None:
+    """Filtering after the search would leave none: forty nearer passages do not pass."""
+    others = [of(f"other{n:02}", 0, f"east {n}", lang="en") for n in range(40)]
+    mine = [of(f"mine{n}", 0, f"north {n}", lang="de") for n in range(3)]
+    store.sync([*others, *mine], Compass())
+    found = [item.passage.document_id for item in store.search(vectors(EAST), 5, {"lang": "de"})[0]]
+    assert found == ["mine0", "mine1", "mine2"]
+
+
+VALUES: list[Scalar] = ["1", "", "de", 0, 1, 2, 1.0, 0.5, True, False, 2**53 + 1, 10**20]
+
+
+@pytest.fixture(scope="module")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> tuple[PassageStore, list[Passage]]:
+    """A store with a passage for each value of one field, and one without it."""
+    store = PassageStore(tmp_path_factory.mktemp("varied"), "e" * 64, "embedder-1")
+    passages = [of(f"d{n}", 0, f"east {n}", field=value, n=n) for n, value in enumerate(VALUES)]
+    passages.append(of("without", 0, "east without"))
+    store.sync(passages, Compass())
+    return store, passages
+
+
+@given(st.lists(st.sampled_from(VALUES), max_size=3), st.none() | st.integers(0, len(VALUES)))
+@settings(max_examples=60, deadline=None)
+def test_the_store_filters_as_the_test_of_a_passage_does(
+    varied: tuple[PassageStore, list[Passage]], wanted: list[Scalar], number: int | None
+) -> None:
+    """Chroma lets 0.5 find 0, and Python takes 1 for True: both must follow one rule, else hybrid mixes two sets."""
+    store, passages = varied
+    chosen: dict[str, Scalar | tuple[Scalar, ...]] = {"field": tuple(wanted)}
+    if number is not None:
+        chosen["n"] = number
+    found = {item.passage.id for item in store.search(vectors(EAST), 20, chosen)[0]}
+    assert found == {passage.id for passage in passages if passes(passage, chosen)}
+
+
+def test_one_is_one_point_zero_and_not_true() -> None:
+    stored = of("a", 0, "text", whole=1, open=True)
+    assert passes(stored, {"whole": 1.0})
+    assert passes(stored, {"open": True, "whole": (3, 1)})
+    assert not passes(stored, {"whole": True})
+    assert not passes(stored, {"open": 1})
+    assert not passes(stored, {"whole": "1"})
+    assert not passes(stored, {"absent": 1})
+    assert not passes(stored, {"whole": ()})
+
+
+def test_stored_vectors_are_given_in_the_order_asked(store: PassageStore) -> None:
+    store.sync([A, B, C], Compass())
+    assert store.vectors([B, A]) == pytest.approx(vectors(NORTH, EAST), abs=1e-6)
+    with pytest.raises(RagftError, match="does not hold the documents as they are now"):
+        store.vectors([A, passage("z#0-6", "east 9")])
+
+
+class PullThePlug(BaseException):
+    """Stands for a kill: nothing between it and the test may catch it."""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_index_that_was_killed_anywhere_ends_identical(store: PassageStore, seed: int) -> None:
+    """The plug is pulled before or after any request to the store or the embedder, twice, then a sync runs through."""
+    store._page = 8
+    rng = random.Random(seed)
+    before = [of(f"d{n}", 0, f"{rng.choice(('east', 'north'))} {n}") for n in range(40)]
+    after = [p if rng.random() < 0.5 else of(p.document_id, 0, f"northeast {p.text}") for p in before[5:]]
+    after += [of(f"new{n}", 0, f"east {n}") for n in range(10)]
+    store.sync(before, Compass())
+    for _ in range(2):
+        fuse = Fuse(store._collection, rng.randrange(1, 30))
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(PullThePlug):
+            patch.setattr(store, "_collection", fuse)
+            store.sync(after, Compass())
+    report = store.sync(after, Compass())
+    store.check(after)
+    assert report.added + report.changed + report.unchanged == len(after) == len(store)
+    everything = {item.passage.id: item.passage for item in store.search(vectors(EAST), 100)[0]}
+    assert everything == {passage.id: passage for passage in after}
+    for passage_ in after:
+        expected = vectors(Compass.directions[passage_.text.split()[0]])
+        assert store.vectors([passage_]) == pytest.approx(expected, abs=1e-6)
+
+
+class Fuse:
+    """A collection whose plug is pulled at one of its requests, before or after the store has done it."""
+
+    def __init__(self, collection: Any, left: int) -> None:
+        self._collection, self._left = collection, left
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._collection, name)
+
+        def burning(*arguments: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left == 1:
+                raise PullThePlug
+            result = method(*arguments, **options)
+            if self._left == 0:
+                raise PullThePlug
+            return result
+
+        return burning
+
+
+def test_a_store_that_is_damaged_says_where_and_what_to_do(tmp_path: Path) -> None:
+    folder = tmp_path / "chroma"
+    folder.mkdir()
+    (folder / "chroma.sqlite3").write_bytes(b"this is no database" * 100)
+    with pytest.raises(RagftError, match="cannot be used") as caught:
+        PassageStore(folder, "f" * 64, "embedder-1")
+    assert str(folder) in caught.value.message
+    assert "ragft index FILE" in (caught.value.hint or "")

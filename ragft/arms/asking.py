@@ -192,7 +192,8 @@ class Asking:
             jsonl.append_row(path, {"prompt_sha256": key, "bytes": known[key]})
         folder = self._adapter_folder(arm)
         beside = weight_bytes(folder) if folder else 0
-        return known[key] + beside + (weight_bytes(self._bench.embedder_folder.path) if arm.retrieval == "index" else 0)
+        embeds_here = arm.retrieval == "index" and self._bench.experiment.index.embedder.endpoint is None
+        return known[key] + beside + (weight_bytes(self._bench.embedder_folder.path) if embeds_here else 0)
 
     def _retrieval_seconds(self, arm: Arm, questions: Sequence[Question]) -> list[float]:
         """Return what finding the passages of each question took; controls do not search."""

@@ -15,8 +15,9 @@ from ragft import provenance
 from ragft.arms.listening import Listener
 from ragft.config import Experiment
 from ragft.data.checks import DataFinding, check_data
-from ragft.data.documents import load_documents
 from ragft.data.examples import Splits, load_splits
+from ragft.data.sources import Reading, check_failures, read_sources, source_files
+from ragft.errors import RagftError
 from ragft.models.sources import ModelFolder, resolve
 from ragft.prompts import Template, template
 from ragft.records import Document, Passage
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
 
     from ragft.generation.local import LocalGenerator
     from ragft.models.language_model import LanguageModel
-    from ragft.retrieval.embedder import Embedder
+    from ragft.retrieval.embedding import Embeds
+    from ragft.retrieval.retriever import Reranks
 
+
+COUNTING = "all-minilm-l6-v2"
+"""The packaged model whose tokenizer counts tokens for an endpoint that names none."""
 
 Made = TypeVar("Made")
 
@@ -71,11 +76,29 @@ class Bench:
         return task_of(self.experiment.task)
 
     @cached_property
-    def documents(self) -> list[Document]:
-        """Every document; empty where the experiment names none."""
+    def reading(self) -> Reading:
+        """Every document, and what was set aside because it cannot be read; raises DataError where that is too much."""
         data = self.experiment.data
-        settings = (data.documents, data.fields)
-        return self._once("documents", settings, lambda: load_documents(data.documents, data.fields))
+        reading = self._once("documents", (data.documents, data.fields), self._read)
+        check_failures(reading, self.experiment.index.max_failures)
+        return reading
+
+    def _read(self) -> Reading:
+        data, cache = self.experiment.data, self.workspace.sources_dir
+        with self.listener.work("Reading documents", 0, "documents") as work:
+            seen = 0
+
+            def on_document(count: int) -> None:
+                nonlocal seen
+                work.advance(count - seen)
+                seen = count
+
+            return read_sources(data.documents, data.fields, cache_dir=cache, on_document=on_document)
+
+    @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """Every document; empty where the experiment names none."""
+        return self.reading.documents if self.experiment.data.documents else ()
 
     @cached_property
     def splits(self) -> Splits:
@@ -86,9 +109,19 @@ class Bench:
         """Return findings on the data; raises DataError or NotComparableError for what would spoil the comparison."""
         splits, data = self.splits, self.experiment.data
         findings = check_data(self.documents, splits, allow_leakage=data.allow_leakage, min_examples=min_examples)
+        findings += self._set_aside()
         for example in (*splits.train, *splits.dev, *splits.eval):
             self.task.completion(example)
         return findings
+
+    def _set_aside(self) -> list[DataFinding]:
+        """Return a finding on the documents that could not be read, none where all could."""
+        aside = self.reading.set_aside if self.experiment.data.documents else ()
+        if not aside:
+            return []
+        shown = "; ".join(f"{item.where}: {item.reason}" for item in aside[:3])
+        more = f"; and {len(aside) - 3} more" if len(aside) > 3 else ""
+        return [DataFinding("set_aside", f"{len(aside)} documents could not be read: {shown}{more}", ())]
 
     def template(self, name: str | None) -> Template:
         """Return a prompt template by name, the task's default for None."""
@@ -96,25 +129,67 @@ class Bench:
 
     @cached_property
     def embedder_folder(self) -> ModelFolder:
-        """Where the embedder's weights lie."""
+        """Where the embedder's weights lie; with an endpoint, where the tokenizer lies that counts for it."""
         config = self.experiment.index.embedder
+        source, revision = config.source, config.revision
+        if config.endpoint is not None:
+            source, revision = config.tokenizer or COUNTING, None
         return self._once(
-            "folder",
-            (config.source, config.revision),
-            lambda: resolve(config.source, config.revision, self.workspace, self._convert),
+            "folder", (source, revision), lambda: resolve(source, revision, self.workspace, self._convert)
         )
 
     @cached_property
-    def embedder(self) -> Embedder:
+    def embedder_identity(self) -> str:
+        """Fingerprint of what the vectors depend on; loads no model."""
+        config = self.experiment.index.embedder
+        if config.endpoint is not None:
+            return self.embedder.identity
+        from ragft.retrieval.placement import identity_of
+
+        return self._once("identity", (config,), lambda: identity_of(self.embedder_folder, config))
+
+    @cached_property
+    def embedder(self) -> Embeds:
         """The embedder, loaded."""
         return self._once("embedder", (self.experiment.index.embedder,), self._load_embedder)
 
-    def _load_embedder(self) -> Embedder:
-        folder = self.embedder_folder
+    def _load_embedder(self) -> Embeds:
+        folder, config = self.embedder_folder, self.experiment.index.embedder
+        if config.endpoint is not None:
+            from ragft.models.tokens import fast_tokenizer
+            from ragft.retrieval.endpoint import EndpointEmbedder
+
+            found = fast_tokenizer(folder.path)
+            if found is None:
+                raise RagftError(f"{folder.source} has no tokenizer that can count for the endpoint")
+            return EndpointEmbedder(config, found[0])
         with self.listener.work("Loading the embedder", 0, ""):
             from ragft.retrieval.embedder import Embedder
 
-            return Embedder(folder, self.experiment.index.embedder)
+            return Embedder(folder, config)
+
+    @cached_property
+    def reranker_folder(self) -> ModelFolder | None:
+        """Where the reranker's weights lie; None where the experiment names none."""
+        source = self.experiment.retrieval.reranker
+        if source is None:
+            return None
+        return self._once("folder", (source, None), lambda: resolve(source, None, self.workspace, self._convert))
+
+    @cached_property
+    def reranker(self) -> Reranks | None:
+        """The reranker, loaded; None where the experiment names none."""
+        folder = self.reranker_folder
+        if folder is None:
+            return None
+        with self.listener.work("Loading the reranker", 0, ""):
+            from ragft.retrieval.reranker import CrossEncoderReranker
+
+            return self._once(
+                "reranker",
+                (folder, self.experiment.index.embedder),
+                lambda: CrossEncoderReranker(folder, self.experiment.index.embedder),
+            )
 
     @cached_property
     def passages(self) -> list[Passage]:
@@ -133,7 +208,10 @@ class Bench:
         from ragft.models.tokens import fast_tokenizer
 
         found = fast_tokenizer(self.embedder_folder.path)
-        return found if found is not None else (self.embedder.tokenizer, self.embedder.max_tokens)
+        if found is not None:
+            return (found[0], None) if self.experiment.index.embedder.endpoint is not None else found
+        embedder: Any = self.embedder
+        return embedder.tokenizer, embedder.max_tokens
 
     @cached_property
     def model_folder(self) -> ModelFolder:
@@ -201,8 +279,6 @@ class Bench:
 
     def input_files(self) -> Sequence[Path]:
         """Return the files that the experiment reads: documents and examples."""
-        from ragft.data.documents import source_files
-
         data = self.experiment.data
         examples = [item.path for item in (data.train, data.dev, data.eval) if item is not None]
         return [*source_files(data.documents), *examples]

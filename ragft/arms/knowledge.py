@@ -8,15 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from ragft import jsonl, provenance
 from ragft.arms.bench import Bench
 from ragft.data.chunking import gold_passages
 from ragft.errors import RagftError
 from ragft.records import ContextKind, Example, Passage, RankedPassage, Ranking
-from ragft.retrieval.retriever import DenseRetriever
+from ragft.retrieval.retriever import Retriever, needs, retriever_of
 from ragft.retrieval.store import PassageStore, SyncReport, passages_fingerprint
+from ragft.retrieval.vector_cache import VectorCache
+
+if TYPE_CHECKING:
+    from ragft.retrieval.bm25 import Bm25Index
 
 DEPTH = 10
 """Passages ranked for each question at least, so that recall@10 and nDCG@10 can be measured."""
@@ -50,13 +54,12 @@ class Knowledge:
     @cached_property
     def collection(self) -> str:
         """Name of the collection: the embedder, the chunking, and which sources it is kept in step with."""
-        index = self._bench.experiment.index
+        experiment = self._bench.experiment
         return provenance.fingerprint(
             {
-                "embedder": self._bench.embedder_folder.fingerprint,
-                "embedder_dtype": index.embedder.dtype,
-                "chunking": index.chunking.model_dump(),
-                "sources": [str(source.path) for source in self._bench.experiment.data.documents],
+                "embedder": self._bench.embedder_identity,
+                "chunking": experiment.index.chunking.model_dump(),
+                "sources": [source.model_dump(mode="json") for source in experiment.data.documents],
                 "code": provenance.code_fingerprint("retrieval", "data/chunking.py"),
             }
         )
@@ -68,7 +71,8 @@ class Knowledge:
 
     def is_current(self) -> bool:
         """Return whether the store holds exactly these passages, going by what the last sync wrote down."""
-        has_store = (self._bench.workspace.chroma_dir / "chroma.sqlite3").exists()
+        embedded = self._bench.experiment.index.store.host is None
+        has_store = not embedded or (self._bench.workspace.chroma_dir / "chroma.sqlite3").exists()
         return has_store and self._last_sync().get("fingerprint") == self.fingerprint
 
     @property
@@ -91,11 +95,11 @@ class Knowledge:
         with self._bench.listener.work("Indexing passages", total, "passages") as work:
             report = self._store.sync(
                 self._bench.passages,
-                lambda texts: self._bench.embedder.documents(texts, on_batch=work.advance),
+                lambda texts: self._cache.documents(texts, self._bench.embedder.documents, work.advance),
                 on_unchanged=work.advance,
             )
-        if report.added:
-            pace = (time.perf_counter() - began) / report.added
+        if report.added + report.changed:
+            pace = (time.perf_counter() - began) / (report.added + report.changed)
         row = {"fingerprint": self.fingerprint, "passages": total, "seconds_per_passage": pace}
         jsonl.write_rows(self._record, [row])
         return self._state(report)
@@ -107,15 +111,35 @@ class Knowledge:
 
     @cached_property
     def _store(self) -> PassageStore:
-        folder = self._bench.workspace.chroma_dir
-        return PassageStore(folder, self.collection, self._bench.embedder_folder.fingerprint)
+        folder, store = self._bench.workspace.chroma_dir, self._bench.experiment.index.store
+        return PassageStore(folder, self.collection, self._bench.embedder_identity, store)
 
     @cached_property
-    def retriever(self) -> DenseRetriever:
+    def _cache(self) -> VectorCache:
+        return VectorCache(self._bench.workspace.vectors_dir, self._bench.embedder_identity)
+
+    @cached_property
+    def retriever(self) -> Retriever:
         """The retriever that the experiment names, over an index that is in step."""
         if not self.is_current():
             raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
-        return DenseRetriever(self._bench.embedder, self._store)
+        config = self._bench.experiment.retrieval
+        need = needs(config)
+        embeds = config.kind != "bm25"
+        return retriever_of(
+            config,
+            self._bench.embedder if embeds else None,
+            self._store if need.vectors else None,
+            self._words() if need.bm25 else None,
+            self._bench.reranker,
+        )
+
+    def _words(self) -> Bm25Index:
+        from ragft.retrieval.bm25 import Bm25Index
+
+        passages = self._bench.passages
+        with self._bench.listener.work("Indexing words", len(passages), "passages") as work:
+            return Bm25Index.opened(self._bench.workspace.bm25_dir, self.fingerprint, passages, work.advance)
 
     def rankings(self, examples: Sequence[Example]) -> list[Ranking]:
         """Return the ranked passages of each example's input, asked of the store once per index and input."""
@@ -136,7 +160,10 @@ class Knowledge:
     @property
     def _journal(self) -> Path:
         """Where the rankings stand; by depth too, because a shorter ranking lacks what a larger top_k asks for."""
-        return self._bench.workspace.rankings_path(provenance.fingerprint([self.fingerprint, self._depth]))
+        reranker = self._bench.reranker_folder
+        how = self._bench.experiment.retrieval.model_dump(exclude={"top_k", "reranker"})
+        identity = [self.fingerprint, self._depth, how, reranker.fingerprint if reranker else None]
+        return self._bench.workspace.rankings_path(provenance.fingerprint(identity))
 
     def _stand_in(self, example: Example) -> Ranking:
         drawn_passages = self._random(example, self._depth)

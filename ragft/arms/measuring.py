@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
@@ -108,13 +109,18 @@ def arm_row(
         "seconds_per_question": statistics.fmean(answer.seconds for answer in answers),
         "retrieval_seconds_p50": statistics.median(waited) if waited else None,
         "memory_gb": None if asked.memory_bytes is None else asked.memory_bytes / 1e9,
-        "leaves_machine": False,
+        "leaves_machine": arm.retrieval == "index" and _is_elsewhere(bench.experiment.index.embedder.endpoint),
         "labels": built.labels + arm.shots,
         "training_seconds": built.training_seconds,
         "index_seconds": built.index_seconds,
         "abstention": abstention,
         "macro_f1": _macro_f1(bench, answers, examples),
     }
+
+
+def _is_elsewhere(endpoint: str | None) -> bool:
+    """Return whether questions go to a server on another machine."""
+    return endpoint is not None and urlsplit(endpoint).hostname not in ("localhost", "127.0.0.1", "::1")
 
 
 def _failed_share(arm: Arm, scores: Sequence[Score], primary: str) -> float:

@@ -177,7 +177,7 @@ def index(
 ) -> None:
     """Bring the index in step with the documents and measure retrieval."""
     with speaking(debug=debug, quiet=quiet) as terminal:
-        from ragft.console import estimates_table, index_text
+        from ragft.console import estimates_table, index_text, set_aside_lines
 
         with running("index", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
             from ragft.arms.measuring import metric_rows
@@ -186,9 +186,11 @@ def index(
             result = run_index(bench, run, rebuild=rebuild, evaluate=evaluate)
         rows = metric_rows(result.retrieval)
         if as_json:
-            terminal.json({"run": run.path, "index": result.state, "retrieval": rows})
+            terminal.json({"run": run.path, "index": result.state, "retrieval": rows, "set_aside": result.set_aside})
             return
         terminal.text(index_text(result.state))
+        for line in set_aside_lines(result.set_aside, run.path / "set_aside.jsonl"):
+            terminal.text(line)
         if rows:
             terminal.result(estimates_table(rows))
         terminal.text(f"run: {run.path}")

@@ -77,6 +77,7 @@ def _data_row(bench: Bench, made: Made) -> dict[str, Any]:
         "train": len(splits.train),
         "dev": len(splits.dev),
         "eval": len(splits.eval),
+        "set_aside": len(bench.reading.set_aside) if bench.experiment.data.documents else 0,
         "unanswerable": sum(not example.answerable for example in splits.eval),
         "findings": [asdict(finding) for finding in made.findings],
     }
@@ -92,7 +93,8 @@ def _reused(made: Made) -> list[str]:
         lines.append(f"index: {made.index.passages} passages unchanged")
     elif made.index is not None and made.index.report is not None and made.index.report.unchanged:
         report = made.index.report
-        lines.append(f"index: {report.unchanged} passages unchanged, {report.added} embedded, {report.removed} removed")
+        made_now = report.added + report.changed
+        lines.append(f"index: {report.unchanged} passages unchanged, {made_now} embedded, {report.removed} removed")
     lines += [f"adapter {item.title}: trained before" for item in made.trained if not item.now]
     for name, asked in made.asked.items():
         if asked.reused:

@@ -6,15 +6,15 @@ show it. Paths stay as they were written unless the validation context names a f
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Strict, model_validator
 
 from ragft.config.comparing import CompareConfig
 from ragft.config.defaults import with_default_arms
+from ragft.config.knowledge import Dtype, IndexConfig, RetrievalConfig, Source
 from ragft.config.sections import FilePath, ModelSource, Name, Section, Shorthand, SingleItem, Words
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 
 
@@ -46,14 +46,6 @@ class ModelConfig(Section):
     """Precision of the weights; `auto` is bfloat16 where the hardware multiplies it natively, else float32."""
     device: Device = "auto"
     """Where the model runs; `auto` takes a GPU when there is one."""
-
-
-class FilesSource(Section):
-    """Documents from a folder of text and Markdown files, from one such file, or from a JSON Lines file."""
-
-    kind: Literal["files"] = "files"
-    path: FilePath
-    """A folder (read recursively: .txt, .md, .jsonl) or one file, relative to the experiment file."""
 
 
 class FieldNames(Section):
@@ -91,7 +83,7 @@ class ExamplesFile(Section):
 
 
 Examples = Annotated[ExamplesFile, Shorthand("path")]
-Documents = Annotated[tuple[Annotated[FilesSource, Shorthand("path")], ...], Strict(False), SingleItem()]
+Documents = Annotated[tuple[Annotated[Source, Shorthand("path", kind="files")], ...], Strict(False), SingleItem()]
 
 
 class DataConfig(Section):
@@ -111,56 +103,6 @@ class DataConfig(Section):
     """Names of the fields in the JSON Lines files."""
     allow_leakage: bool = False
     """Go on, with a caveat, when an eval question also stands in train; otherwise that is an error."""
-
-
-class EmbedderConfig(Section):
-    """The sentence-transformers model that turns text into vectors."""
-
-    source: ModelSource = "all-minilm-l6-v2"
-    """A Hub id (`org/name`), a folder (begins with `/`, `./`, `../` or `~`), or a packaged model's name."""
-    revision: str | None = None
-    """Branch, tag or commit of a Hub id."""
-    dtype: Dtype = "float32"
-    """Precision of the embedder's weights."""
-    batch_size: int = Field(default=16, ge=1)
-    """Texts embedded at once."""
-
-
-class ChunkingConfig(Section):
-    """How documents become passages."""
-
-    kind: Literal["recursive"] = "recursive"
-    """`recursive` splits at paragraphs, then lines, then sentences, then words, until a chunk is small enough."""
-    chunk_tokens: int = Field(default=256, ge=16)
-    """Largest passage with its title, in tokens of the embedder; more than the embedder reads is an error."""
-    overlap_tokens: int = Field(default=0, ge=0)
-    """Tokens that a passage repeats from the one before."""
-
-    @model_validator(mode="after")
-    def _overlap_is_smaller(self) -> Self:
-        if self.overlap_tokens * 2 > self.chunk_tokens:
-            raise ValueError(
-                f"overlap_tokens ({self.overlap_tokens}) is more than half of chunk_tokens ({self.chunk_tokens})"
-            )
-        return self
-
-
-class IndexConfig(Section):
-    """The searchable passages."""
-
-    embedder: Annotated[EmbedderConfig, Shorthand("source")] = EmbedderConfig()
-    """The embedding model."""
-    chunking: ChunkingConfig = ChunkingConfig()
-    """How documents are cut into passages."""
-
-
-class RetrievalConfig(Section):
-    """How passages are found for a query."""
-
-    kind: Literal["dense"] = "dense"
-    """`dense` ranks passages by cosine similarity of embeddings."""
-    top_k: int = Field(default=5, ge=1, le=100)
-    """Passages given to the model."""
 
 
 class ContextRecipe(Section):

@@ -77,9 +77,13 @@ ModelSource = Annotated[str, Field(min_length=1), AfterValidator(_anchored_sourc
 
 @dataclass(frozen=True, slots=True)
 class Shorthand:
-    """Lets a plain string stand for a section in which only `key` is given."""
+    """Lets a plain string stand for a section in which only `key` is given.
+
+    `kind` is what a section is taken for that names no kind, where there are several kinds.
+    """
 
     key: str
+    kind: str | None = None
 
     def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
         """Return the section's own schema behind a step that turns a string into a mapping."""
@@ -93,7 +97,10 @@ class Shorthand:
         return {"anyOf": [*short, section]}
 
     def _spelled_out(self, value: object) -> object:
-        return {self.key: value} if isinstance(value, str) else value
+        section = {self.key: value} if isinstance(value, str) else value
+        if self.kind is not None and isinstance(section, dict) and "kind" not in section:
+            return {"kind": self.kind, **section}
+        return section
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from ragft.console.gates import gates_table, tell_github
 from ragft.console.guarding import guarded
 from ragft.console.tables import adapters_table, arms_table, estimates_table
 from ragft.console.terminal import Terminal, quiet_libraries
-from ragft.console.texts import answer_text, index_text, plan_text, verdict_text
+from ragft.console.texts import answer_text, index_text, plan_text, set_aside_lines, verdict_text
 
 __all__ = [
     "Terminal",
@@ -20,6 +20,7 @@ __all__ = [
     "index_text",
     "plan_text",
     "quiet_libraries",
+    "set_aside_lines",
     "tell_github",
     "verdict_text",
 ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.text import Text
 
 from ragft.console.numbers import duration
+
+SHOWN = 10
+"""Documents that were set aside and are named on the screen."""
 
 DECISION_COLOURS = {"ship": "green", "not_decided": "yellow", "none_qualifies": "red", "not_comparable": "red"}
 """The colour of each decision of a verdict."""
@@ -48,7 +52,17 @@ def index_text(state: Any) -> str:  # noqa: ANN401 - arms.knowledge.IndexState
     if state.report is None:
         return f"index: {held}; nothing changed"
     report = state.report
-    return f"index: {held}; {report.added} embedded, {report.removed} removed, {report.unchanged} unchanged"
+    counts = f"{report.added} added, {report.changed} changed, {report.removed} removed, {report.unchanged} unchanged"
+    return f"index: {held}; passages: {counts}"
+
+
+def set_aside_lines(set_aside: Sequence[Any], path: Path) -> list[str]:
+    """Return the documents that could not be read, the first ten with their reasons; empty where all could."""
+    if not set_aside:
+        return []
+    lines = [f"set aside: {len(set_aside)} documents could not be read (all of them: {path})"]
+    lines += [f"  {item.where}: {item.reason}" for item in set_aside[:SHOWN]]
+    return lines if len(set_aside) <= SHOWN else [*lines, f"  and {len(set_aside) - SHOWN} more"]
 
 
 def answer_text(result: Any, *, show_prompt: bool) -> Text:  # noqa: ANN401 - query.QueryResult

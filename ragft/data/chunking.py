@@ -38,7 +38,8 @@ class Chunker:
     def _cut(self, document: Document) -> Iterator[Passage]:
         for offset, chunk in self._chunks(document, self._room(document)):
             end = offset + len(chunk)
-            yield Passage(f"{document.id}#{offset}-{end}", document.id, document.title, chunk, offset, end)
+            id_ = f"{document.id}#{offset}-{end}"
+            yield Passage(id_, document.id, document.title, chunk, offset, end, document.metadata)
 
     def _room(self, document: Document) -> int:
         """Return the tokens that the document's title and the special tokens leave for its text."""

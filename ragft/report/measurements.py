@@ -136,10 +136,14 @@ def _loss_points(node: Node) -> Iterator[LossPoint]:
             yield LossPoint(step, row.number("loss"), row.number("eval_loss"))
 
 
+COUNTED = ("documents", "set_aside", "passages", "train", "dev", "eval", "unanswerable")
+"""What the data checks count, in the order in which it is shown."""
+
+
 def read_counts(data: Node) -> tuple[tuple[str, int], ...]:
     """Return how many documents, passages and examples there are, those that were counted."""
-    counted = ((name, data.count(name)) for name in ("documents", "passages", "train", "dev", "eval", "unanswerable"))
-    return tuple((name, count) for name, count in counted if count is not None)
+    counted = ((name, data.count(name)) for name in COUNTED)
+    return tuple((name.replace("_", " "), count) for name, count in counted if count is not None)
 
 
 def read_finding(node: Node) -> Finding:

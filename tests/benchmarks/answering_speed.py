@@ -21,7 +21,7 @@ import torch
 from transformers import PreTrainedModel
 
 from ragft.config import FieldNames, FilesSource
-from ragft.data.documents import load_documents
+from ragft.data.sources import read_sources
 from ragft.evaluation.answers import token_f1
 from ragft.generation.generator import Journal, ask
 from ragft.generation.local import LocalGenerator
@@ -48,7 +48,7 @@ def read_arguments() -> argparse.Namespace:
 
 def build_prompts(model: LanguageModel, documents: Path, examples: Path) -> tuple[list[str], list[list[str]]]:
     """Return (prompts, references): the gold document first, then others until the prompt is long enough."""
-    known = {d.id: d for d in load_documents([FilesSource(path=documents)], FieldNames())}
+    known = {d.id: d for d in read_sources([FilesSource(path=documents)], FieldNames(), cache_dir=None).documents}
     rows = [json.loads(line) for line in examples.read_text(encoding="utf-8").splitlines()]
     answerable = [row for row in rows if row.get("references") or row.get("answers")][:PROMPTS]
     prompts = []

@@ -1,0 +1,138 @@
+"""Passages found by their words: a BM25 index on disk, beside the collection. The only code that knows bm25s.
+
+An index lies in a folder named by the fingerprint of its passages, so that it can never be out of step: other passages
+have another folder. It is written beside its place and renamed, so that a folder that is there is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import bm25s
+import numpy as np
+
+from ragft.data.chunking import embedded_text
+from ragft.errors import RagftError
+from ragft.provenance import fingerprint
+from ragft.records import Passage, RankedPassage
+from ragft.retrieval.filters import Filter, passes
+from ragft.retrieval.words import TOKENIZER_VERSION, words
+
+K1, B = 1.5, 0.75
+"""Saturation of repeated words, and how much the length of a passage counts: the usual values, as in bm25s."""
+
+Scores = np.ndarray[tuple[int], np.dtype[np.float32]]
+
+
+class Bm25Index:
+    """The words of a set of passages.
+
+    A passage scores, over the words w of the query (a repeated word counts as often as it stands there),
+    sum of ln(1 + (N - n + 0.5) / (n + 0.5)) * f / (f + K1 * (1 - B + B * length / mean length)), where f is how often
+    w stands in it and n in how many of the N passages: Robertson and Zaragoza 2009, in the variant of Lucene.
+    """
+
+    def __init__(self, passages: Sequence[Passage], index: bm25s.BM25 | None) -> None:
+        """Keep the passages, sorted by id, and their index, None where they hold no word at all."""
+        self._passages = passages
+        self._index = index
+        self._allowed: tuple[Filter, np.ndarray[tuple[int], np.dtype[np.bool_]]] | None = None
+
+    @classmethod
+    def opened(
+        cls,
+        folder: Path,
+        index_fingerprint: str,
+        passages: Sequence[Passage],
+        on_passages: Callable[[int], None] = lambda _: None,
+    ) -> Bm25Index:
+        """Return the index of these passages, memory-mapped from `folder`, made there first where it is missing.
+
+        `index_fingerprint` is `passages_fingerprint` of the same passages; `on_passages` is told how many more were
+        read while the index is made.
+        """
+        ordered = sorted(passages, key=lambda passage: passage.id)
+        target = folder / bm25_name(index_fingerprint)
+        if not target.exists():
+            _build(target, ordered, on_passages)
+        try:
+            empty = (target / "empty").exists()
+            index = None if empty else bm25s.BM25.load(target, mmap=True, show_progress=False)
+        except (OSError, ValueError, KeyError) as error:
+            raise RagftError(f"{target}: the BM25 index cannot be read: {error}", f"remove {target}") from error
+        if index is not None and index.scores["num_docs"] != len(ordered):
+            raise RagftError(f"{target}: the BM25 index is not of these passages", f"remove {target}")
+        return cls(ordered, index)
+
+    def search(self, queries: Sequence[str], top_k: int, filter: Filter | None = None) -> list[list[RankedPassage]]:
+        """Return the best passages of each query that share a word with it and pass `filter`, ties broken by id."""
+        allowed = self._mask(filter or {})
+        return [self._ranked(self._scores(query), top_k, allowed) for query in queries]
+
+    def _scores(self, query: str) -> Scores:
+        """Return the score of every passage, 0 where it shares no word with the query."""
+        known = self._index.get_tokens_ids(words(query)) if self._index is not None else []
+        if self._index is None or not known:
+            return np.zeros(len(self._passages), dtype=np.float32)
+        scores: Scores = self._index.get_scores_from_ids(known)
+        return scores
+
+    def _mask(self, filter: Filter) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+        if not filter:
+            return None
+        if self._allowed is None or self._allowed[0] != filter:
+            mask = np.fromiter((passes(passage, filter) for passage in self._passages), bool, len(self._passages))
+            self._allowed = (filter, mask)
+        return self._allowed[1]
+
+    def _ranked(
+        self, scores: Scores, top_k: int, allowed: np.ndarray[tuple[int], np.dtype[np.bool_]] | None
+    ) -> list[RankedPassage]:
+        positions = best(scores if allowed is None else np.where(allowed, scores, np.float32(0)), top_k)
+        return [RankedPassage(self._passages[position], float(scores[position])) for position in positions]
+
+
+def best(scores: Scores, count: int) -> list[int]:
+    """Return the positions of the `count` highest scores above 0, best first, the earlier first among equals."""
+    if len(scores) > count:
+        threshold = np.partition(scores, len(scores) - count)[len(scores) - count]
+        positions = np.flatnonzero(scores >= max(threshold, np.finfo(np.float32).tiny))  # every tie at the end, too
+    else:
+        positions = np.flatnonzero(scores > 0)
+    order = np.argsort(-scores[positions], kind="stable")[:count]
+    return [int(position) for position in positions[order]]
+
+
+def bm25_name(index_fingerprint: str) -> str:
+    """Return the name of the folder of a BM25 index."""
+    return fingerprint({"passages": index_fingerprint, "words": TOKENIZER_VERSION, "k1": K1, "b": B})[:32]
+
+
+def _build(target: Path, passages: Sequence[Passage], on_passages: Callable[[int], None]) -> None:
+    vocabulary: dict[str, int] = {}
+    rows: list[list[int]] = []
+    for passage in passages:
+        found = words(embedded_text(passage.title, passage.text))
+        rows.append([vocabulary.setdefault(word, len(vocabulary)) for word in found])
+        on_passages(1)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        _write(temporary, rows, vocabulary)
+        temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write(folder: Path, rows: list[list[int]], vocabulary: dict[str, int]) -> None:
+    if not vocabulary:
+        (folder / "empty").touch()
+        return
+    index: Any = bm25s.BM25(k1=K1, b=B, method="lucene")
+    index.index((rows, vocabulary), create_empty_token=False, show_progress=False)
+    index.save(folder, show_progress=False)
