@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,14 @@ def driven(code: str, experiment: SmallExperiment, *arguments: str) -> subproces
     """Run `compare` of the experiment in another process, under a driver that stops it."""
     command = [sys.executable, "-c", code, *arguments, "compare", str(experiment.file), *experiment.places()]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, timeout=240, env=environment, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=240, env=environment, check=False, preexec_fn=heed_ctrl_c
+    )
+
+
+def heed_ctrl_c() -> None:
+    """Let SIGINT be heard again: tests that a shell runs in the background inherit that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Asked:

@@ -103,8 +103,10 @@ def test_queries_are_embedded_like_documents_and_nothing_needs_no_request(server
 
 
 def test_requests_go_at_once_but_no_more_than_allowed(server: Server) -> None:
+    together = threading.Barrier(3)  # three requests wait for each other: fewer at once would never be answered
+
     def slow(body: dict[str, Any]) -> Reply:
-        time.sleep(0.05)
+        together.wait(timeout=30)
         return good(body)
 
     server.script = [slow] * 12
