@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ragft.arms.bench import Bench
-from ragft.arms.measuring import clusters
+from ragft.arms.clustering import clusters
 from ragft.arms.round import Asked, Round
 from ragft.arms.trials import combinations
 from ragft.config import Experiment, with_values

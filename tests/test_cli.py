@@ -405,6 +405,9 @@ def test_what_a_dry_run_prints(built: SmallExperiment) -> None:
     assert "  index: 10 documents, 10 passages, reused\n" in text
     assert "  adapter closed_book: 12 examples, reused\n" in text
     assert "  arm rag: 0 of 12 questions to ask, reused\n" in text
+    # z w / sqrt(n) = 2.802 x 0.35 / sqrt(12): each of the twelve examples is a cluster of its own.
+    assert found["detectable"] == pytest.approx(2.802 * 0.35 / 12**0.5, abs=1e-3)
+    assert "  so many eval examples should find a difference of about 0.283 or more" in text
     assert text.endswith("⟦green<end of turn>⟧\n")
 
 

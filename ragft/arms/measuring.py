@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
+from ragft.arms.clustering import clusters
 from ragft.arms.round import Asked
 from ragft.evaluation.abstention import summarise_abstention
 from ragft.evaluation.answers import ANSWER_METRICS
@@ -28,18 +29,6 @@ class Built:
     labels: int
     training_seconds: float | None
     index_seconds: float | None
-
-
-def cluster_of(example: Example) -> str:
-    """Return what the example is drawn with: its first gold document, else its group, else itself."""
-    if example.gold_document_ids:
-        return f"document:{example.gold_document_ids[0]}"
-    return f"group:{example.group}" if example.group else f"example:{example.id}"
-
-
-def clusters(examples: Sequence[Example]) -> dict[str, str]:
-    """Return example id -> cluster; questions on one document are not independent evidence."""
-    return {example.id: cluster_of(example) for example in examples}
 
 
 def retrieval_estimates(bench: Bench, rankings: Sequence[Ranking]) -> tuple[Estimate, ...]:

@@ -9,9 +9,12 @@ from dataclasses import dataclass, replace
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
 from ragft.arms.bench import Bench
+from ragft.arms.clustering import cluster_of
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.trials import combinations
 from ragft.config import AdapterConfig
+from ragft.evaluation.answers import is_binary
+from ragft.evaluation.power import planned_mde
 from ragft.training.examples import TrainingText
 
 
@@ -58,7 +61,8 @@ class Plan:
     """What a command would do; `estimated_passages` says that drawn passages stood in for those not yet retrieved.
 
     `sweep_settings` and `sweep_prompts` count the combinations that a sweep would try first and the questions that it
-    would ask; the time is that of the comparison alone.
+    would ask; the time is that of the comparison alone. `detectable` is about the difference of the primary metric that
+    so many eval examples find with 80 % power, None where nothing is compared.
     """
 
     documents: int
@@ -72,6 +76,7 @@ class Plan:
     findings: tuple[str, ...]
     sweep_settings: int = 0
     sweep_prompts: int = 0
+    detectable: float | None = None
 
 
 def plan(bench: Bench) -> Plan:
@@ -79,7 +84,16 @@ def plan(bench: Bench) -> Plan:
     sweep = bench.experiment.compare.sweep
     trials = len(combinations(sweep, bench.experiment.seed)) if sweep is not None else 0
     made = _plan(bench, list(bench.experiment.compare.arms), [], bench.experiment.compare.min_examples)
-    return replace(made, sweep_settings=trials, sweep_prompts=trials * len(bench.splits.dev))
+    prompts = trials * len(bench.splits.dev)
+    return replace(made, sweep_settings=trials, sweep_prompts=prompts, detectable=_detectable(bench))
+
+
+def _detectable(bench: Bench) -> float:
+    """Return the difference that the eval examples should find, before anything is asked."""
+    primary = bench.experiment.compare.primary_metric or bench.task.metrics[0]
+    examples = bench.splits.eval
+    n_clusters = len({cluster_of(example) for example in examples})
+    return planned_mde(len(examples), n_clusters, "binary" if is_binary(primary) else "graded")
 
 
 def plan_training(bench: Bench, names: Sequence[str]) -> Plan:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragft.arms.bench import Bench
-from ragft.arms.measuring import clusters, retrieval_estimates
+from ragft.arms.clustering import clusters
+from ragft.arms.measuring import retrieval_estimates
 from ragft.compare.made import Made
 from ragft.evaluation.comparison import Comparison, compare_arms
 from ragft.records import Estimate, Score

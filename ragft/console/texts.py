@@ -105,6 +105,9 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
     if plan.sweep_settings:
         asked = f"{plan.sweep_prompts:,} questions to dev examples"
         text.append(f"  sweep before that: {plan.sweep_settings} settings, {asked} at most; its time is not counted\n")
+    if plan.detectable is not None:
+        found = f"a difference of about {plan.detectable:.3f} or more (80 % power; assumes a usual spread)"
+        text.append(f"  so many eval examples should find {found}\n")
     text.append(f"  in all about {duration(plan.seconds)}, loading aside\n", style="bold")
     if plan.estimated_passages:
         text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")
