@@ -47,12 +47,6 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_folder(folder: Path) -> str:
-    """Return one SHA-256 over the relative paths and contents of every file in a folder."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return fingerprint({str(path.relative_to(folder)): sha256_file(path) for path in files})
-
-
 def fingerprint(value: Any) -> str:  # noqa: ANN401 - any JSON-like value
     """Return the SHA-256 of a value's canonical JSON (sorted keys, no spaces); equal values give equal prints."""
     return sha256_text(json.dumps(plain(value), sort_keys=True, ensure_ascii=False, separators=(",", ":")))

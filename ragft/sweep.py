@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ragft.arms.bench import Bench
-from ragft.arms.clustering import clusters
 from ragft.arms.round import Asked, Round
 from ragft.arms.trials import combinations
 from ragft.config import Experiment, with_values
 from ragft.errors import DataError
 from ragft.evaluation.answers import score_answers
+from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import estimate_metric
 from ragft.records import Estimate, Interval
 from ragft.runs import Run

@@ -15,11 +15,11 @@ from gate_evidence import HALF, IDS, N, evidence, rebound
 from rich.console import Console
 
 from ragft import jsonl
-from ragft.arms.clustering import cluster_of
 from ragft.config import LatencyGate, MetricGate, RegressionGate, VerdictGate
 from ragft.console import Terminal
 from ragft.console.gates import SUMMARY_BYTES, append_step_summary, gates_table, tell_github, workflow_commands
 from ragft.errors import DataError
+from ragft.evaluation.clustering import cluster_of
 from ragft.gates import (
     GateReport,
     GateResult,

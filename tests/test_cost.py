@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from ragft.config.comparing import PricesConfig
-from ragft.evaluation.cost import CostRow, Prices, Usage, break_even, cost_by_cadence, cost_row
+from ragft.evaluation.cost import CostRow, Prices, Usage, break_even, cost_row
 
 # One question takes 3.6 s, so a thousand take an hour; training takes two hours, indexing half an hour.
 USAGE = Usage(3.6, 500.0, 20.0, 100, 7200.0, 1800.0, has_adapter=True, has_retrieval=True)
@@ -132,13 +132,6 @@ def test_at_the_break_even_both_cost_the_same() -> None:
     volume = replace(PRICES, queries_per_day=queries / PRICES.horizon_days)
     tuned, rag = row(replace(TUNED, seconds_per_question=1.8), volume), row(RAG, volume)
     assert tuned.per_1000 == pytest.approx(rag.per_1000)
-
-
-def test_sensitivity_to_the_cadence() -> None:
-    found = cost_by_cadence(TUNED, PRICES, 0.5, [100.0, 10.0])
-    # 2 to run and 54 to build over ten thousands; one refresh of 4 adds 0.4 and ten add 4.
-    assert [(days, cost.per_1000) for days, cost in found] == [(100.0, pytest.approx(7.8)), (10.0, pytest.approx(11.4))]
-    assert cost_by_cadence(TUNED, Prices(), 0.5, [10.0]) == ()
 
 
 def test_the_prices_of_the_experiment_file_are_these_prices() -> None:

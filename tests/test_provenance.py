@@ -54,21 +54,6 @@ def test_text_that_is_no_utf_8_has_a_hash_too() -> None:
     assert provenance.sha256_text("é") == hashlib.sha256(b"\xc3\xa9").hexdigest()
 
 
-def test_a_folder_is_hashed_by_names_and_contents(tmp_path: Path) -> None:
-    def folder(name: str, **files: str) -> str:
-        for file, text in files.items():
-            path = tmp_path / name / file.replace("_", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-        return provenance.sha256_folder(tmp_path / name)
-
-    first = folder("one", a="1", deep_b="2")
-    assert folder("two", deep_b="2", a="1") == first
-    assert folder("three", a="1", deep_b="3") != first
-    assert folder("four", a="1", deep_c="2") != first
-    assert folder("five", a="2", deep_b="1") != first
-
-
 def test_the_print_of_the_code_depends_on_the_files_that_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,17 +99,6 @@ def test_an_index_that_was_dropped_or_cut_anew_embeds_only_new_text(tmp_path: Pa
     assert other.vectors([passage("d9", "three")]) == pytest.approx(unit([[1, 5]]), abs=1e-6)
 
 
-def test_only_vectors_of_named_texts_are_kept(tmp_path: Path) -> None:
-    cache = VectorCache(tmp_path, "id")
-    cache.documents(["a", "bb", "ccc"], Lengths())
-    assert cache.keep_only(["bb", "absent"]) == 2
-    assert len(cache) == 1
-    embed = Lengths()
-    cache.documents(["a", "bb"], embed)
-    assert embed.embedded == ["a"]
-    assert cache.keep_only(["a", "bb"]) == 0
-
-
 def test_vectors_of_two_widths_are_refused(tmp_path: Path) -> None:
     """A server that changed its model under the same name would else mix two spaces in one index."""
     cache = VectorCache(tmp_path, "id")

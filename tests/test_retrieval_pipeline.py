@@ -16,7 +16,7 @@ from ragft.records import Passage
 from ragft.retrieval.bm25 import Bm25Index, bm25_name
 from ragft.retrieval.embedding import OnBatch, Vectors, silent, unit
 from ragft.retrieval.pruning import InUse, Places, drop, unused
-from ragft.retrieval.retriever import DenseRetriever, needs, retriever_of
+from ragft.retrieval.retriever import needs, retriever_of
 from ragft.retrieval.store import PassageStore, passages_fingerprint
 from ragft.retrieval.vector_cache import VectorCache
 
@@ -137,7 +137,8 @@ def test_diversity_leaves_out_the_twin(ask: Any) -> None:
 
 
 def test_no_question_and_no_place_find_nothing(store: PassageStore, ask: Any) -> None:
-    assert DenseRetriever(Clock(), store).search([], 3) == ([], pytest.approx(0, abs=1))
+    retriever = retriever_of(RetrievalConfig(), Clock(), store, None, None)
+    assert retriever.search([], 3) == ([], pytest.approx(0, abs=1))
     assert ask("otter 0", top_k=0) == []
 
 

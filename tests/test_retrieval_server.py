@@ -78,6 +78,7 @@ def test_a_server_is_kept_in_step_and_searched_as_the_embedded_store_is(server: 
         now = [moved, *passages[2:]]
         assert store.sync(now, by_number) == SyncReport(added=0, removed=1, unchanged=1098, changed=1)
         store.check(now)
+        assert store.vectors(now).shape == (len(now), 2)
     query = by_number(["text 10"])
     for chosen in ({}, {"even": True}):
         theirs, ours = remote.search(query, 5, chosen)[0], local.search(query, 5, chosen)[0]

@@ -18,7 +18,7 @@ from ragft.errors import RagftError
 from ragft.records import Passage, Scalar
 from ragft.retrieval.embedding import Vectors
 from ragft.retrieval.filters import passes
-from ragft.retrieval.store import PAGE, PassageStore, SyncReport, passages_fingerprint, text_print
+from ragft.retrieval.store import PAGE, PassageStore, SyncReport, passages_fingerprint, row_id
 
 EAST, NORTH, NORTH_EAST = (1.0, 0.0), (0.0, 1.0), (2**-0.5, 2**-0.5)
 
@@ -52,6 +52,17 @@ def store(tmp_path: Path) -> PassageStore:
     return PassageStore(tmp_path / "chroma", "f" * 64, "embedder-1")
 
 
+def holds(store: PassageStore, passages: Sequence[Passage]) -> bool:
+    """Return whether the store holds exactly these passages, texts and metadata included."""
+    if len(store) != len({row_id(passage) for passage in passages}):
+        return False
+    try:
+        store.vectors(passages)
+    except RagftError:
+        return False
+    return True
+
+
 def found(store: PassageStore, *rows: tuple[float, float], top_k: int = 10) -> list[list[str]]:
     return [[ranked.passage.id for ranked in ranking] for ranking in store.search(vectors(*rows), top_k)]
 
@@ -81,7 +92,7 @@ def test_only_what_changed_is_embedded_and_what_went_is_gone(store: PassageStore
     assert store.sync([A, C, new], embed) == SyncReport(added=1, removed=1, unchanged=2)
     assert embed.embedded == ["east 2"]
     assert found(store, NORTH) == [["c#0-5", "a#0-6", "d#0-6"]]
-    store.check([A, C, new])
+    assert holds(store, [A, C, new])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +142,7 @@ def test_the_vectors_of_another_embedder_are_refused(store: PassageStore, tmp_pa
     with pytest.raises(RagftError, match=r"was made by another embedder \(embedder-1\)") as caught:
         PassageStore(tmp_path / "chroma", "f" * 64, "embedder-2")
     assert "--rebuild" in (caught.value.hint or "")
-    store.check([A])
+    assert holds(store, [A])
 
 
 def test_indexes_of_one_workspace_do_not_mix(store: PassageStore, tmp_path: Path) -> None:
@@ -141,14 +152,14 @@ def test_indexes_of_one_workspace_do_not_mix(store: PassageStore, tmp_path: Path
     assert (found(store, NORTH), found(other, NORTH)) == ([["a#0-6"]], [["b#0-7"]])
 
 
-def test_an_index_out_of_step_is_an_error(store: PassageStore) -> None:
+def test_a_store_that_was_emptied_behind_our_back_is_an_error(store: PassageStore) -> None:
     store.sync([A, B], Compass())
     store.check([A, B])
-    store.check([B, A])
-    for stale in ([A], [A, B, C], [A, replace(B, text="north 2")], [A, replace(B, title="Sea")], []):
-        with pytest.raises(RagftError, match="does not hold the documents as they are now") as caught:
+    store.check([B, A, B])
+    for stale in ([A], [A, B, C], []):
+        with pytest.raises(RagftError, match=f"holds 2 passages where the records say {len(stale)}") as caught:
             store.check(stale)
-        assert caught.value.hint == "run: ragft index FILE"
+        assert caught.value.hint == "run: ragft index FILE --rebuild"
 
 
 def test_a_sync_that_was_stopped_goes_on_where_it_was(store: PassageStore) -> None:
@@ -161,12 +172,11 @@ def test_a_sync_that_was_stopped_goes_on_where_it_was(store: PassageStore) -> No
 
     with pytest.raises(KeyboardInterrupt):
         store.sync(many, dies)
-    with pytest.raises(RagftError):
-        store.check(many)
+    assert not holds(store, many)
     embed = Compass()
     assert store.sync(many, embed) == SyncReport(added=10, removed=0, unchanged=PAGE)
     assert embed.embedded == [f"east {number}" for number in range(PAGE, PAGE + 10)]
-    store.check(many)
+    assert holds(store, many)
 
 
 def test_more_rows_than_a_page_are_synchronised_and_taken_away(store: PassageStore) -> None:
@@ -174,7 +184,7 @@ def test_more_rows_than_a_page_are_synchronised_and_taken_away(store: PassageSto
     embed = Compass()
     assert store.sync([*many, B], embed) == SyncReport(added=2 * PAGE + 6, removed=0, unchanged=0)
     assert len(embed.embedded) == 2 * PAGE + 6
-    store.check([*many, B])
+    assert holds(store, [*many, B])
     assert store.sync([*many, B], embed).unchanged == 2 * PAGE + 6
     assert store.sync([B], embed) == SyncReport(added=0, removed=2 * PAGE + 5, unchanged=1)
     assert len(embed.embedded) == 2 * PAGE + 6
@@ -194,8 +204,6 @@ def test_the_fingerprint_of_an_index_is_its_embedder_and_its_texts() -> None:
     assert passages_fingerprint("embedder-2", [A, B]) != first
     assert passages_fingerprint("embedder-1", [A]) != first
     assert passages_fingerprint("embedder-1", [A, replace(B, text="north 2")]) != first
-    assert text_print(A) == text_print(replace(A, id="other"))
-    assert text_print(A) != text_print(replace(A, title="east"))
 
 
 def of(document: str, start: int, text: str, **metadata: Scalar) -> Passage:
@@ -209,7 +217,7 @@ def test_a_report_counts_what_an_edit_moved_as_changed(store: PassageStore) -> N
     store.sync([*edited, *shrunk, of("gone", 0, "north 1"), of("gone", 7, "north 2")], Compass())
     now = [edited[0], of("edited", 6, "east 2a"), of("edited", 13, "east 2b"), shrunk[0], of("new", 0, "north 3")]
     assert store.sync(now, Compass()) == SyncReport(added=1, removed=3, unchanged=2, changed=2)
-    store.check(now)
+    assert holds(store, now)
 
 
 def test_metadata_comes_back_with_its_types_and_does_not_collide_with_ours(store: PassageStore) -> None:
@@ -224,8 +232,7 @@ def test_metadata_comes_back_with_its_types_and_does_not_collide_with_ours(store
 def test_metadata_that_changed_is_stored_again(store: PassageStore) -> None:
     store.sync([of("a", 0, "east 1", lang="de")], Compass())
     changed = of("a", 0, "east 1", lang="en")
-    with pytest.raises(RagftError):
-        store.check([changed])
+    assert not holds(store, [changed])
     assert store.sync([changed], Compass()) == SyncReport(added=0, removed=0, unchanged=0, changed=1)
     assert store.search(vectors(EAST), 1)[0][0].passage.metadata == {"lang": "en"}
 
@@ -234,7 +241,7 @@ def test_texts_and_numbers_that_a_database_cannot_hold_come_back(store: PassageS
     """A lone surrogate is no UTF-8, a NUL ends a C string, and 10**20 has more than 64 bits."""
     odd = [of("a/../b\x00\x01", 0, "east \ud800 \x00 x", big=10**20), of("b", 0, "east 🚢", nothing=float("inf"))]
     store.sync(odd, Compass())
-    store.check(odd)
+    assert holds(store, odd)
     assert {item.passage.text for item in store.search(vectors(EAST), 2)[0]} == {"east \ud800 \x00 x", "east 🚢"}
     assert [item.passage.id for item in store.search(vectors(EAST), 2, {"big": 10**20})[0]] == [odd[0].id]
 
@@ -316,7 +323,7 @@ def test_an_index_that_was_killed_anywhere_ends_identical(store: PassageStore, s
             patch.setattr(store, "_collection", fuse)
             store.sync(after, Compass())
     report = store.sync(after, Compass())
-    store.check(after)
+    assert holds(store, after)
     assert report.added + report.changed + report.unchanged == len(after) == len(store)
     everything = {item.passage.id: item.passage for item in store.search(vectors(EAST), 100)[0]}
     assert everything == {passage.id: passage for passage in after}

@@ -125,6 +125,8 @@ class Knowledge:
             raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
         config = self._bench.experiment.retrieval
         need = needs(config)
+        if need.vectors:
+            self._store.check(self._bench.passages)
         embeds = config.kind != "bm25"
         return retriever_of(
             config,

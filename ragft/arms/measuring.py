@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
-from ragft.arms.clustering import clusters
 from ragft.arms.round import Asked
 from ragft.evaluation.abstention import summarise_abstention
 from ragft.evaluation.answers import ANSWER_METRICS
 from ragft.evaluation.classification import macro_f1, majority_share
+from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import estimate_metric
 from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION, retrieval_scores
 from ragft.records import Answer, Estimate, Example, Ranking, Score

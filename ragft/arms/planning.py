@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
 from ragft.arms.bench import Bench
-from ragft.arms.clustering import cluster_of
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.trials import combinations
 from ragft.config import AdapterConfig
 from ragft.evaluation.answers import is_binary
+from ragft.evaluation.clustering import cluster_of
 from ragft.evaluation.power import planned_mde
 from ragft.training.examples import TrainingText
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ragft.arms.bench import Bench
-from ragft.arms.clustering import clusters
 from ragft.arms.measuring import retrieval_estimates
 from ragft.compare.made import Made
+from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import Comparison, compare_arms
 from ragft.records import Estimate, Score
 

@@ -7,7 +7,6 @@ money is in the currency of the prices, and all of it is counted over their hori
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 SECONDS_PER_HOUR = 3600.0
@@ -144,11 +143,3 @@ def break_even(tuned: CostRow, retrieving: CostRow) -> float | None:
         return None
     queries = (tuned.fixed - retrieving.fixed) / saved
     return max(0.0, queries) if math.isfinite(queries) else None
-
-
-def cost_by_cadence(
-    usage: Usage, prices: Prices, mean: float | None, cadences: Sequence[float]
-) -> tuple[tuple[float, CostRow], ...]:
-    """Return (days, cost) for facts that change every so many days, in the order given; empty where cost is unknown."""
-    rows = ((days, cost_row(usage, prices, mean, days)) for days in cadences)
-    return tuple((days, row) for days, row in rows if row is not None)

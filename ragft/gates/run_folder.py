@@ -10,6 +10,7 @@ from typing import Any
 
 from ragft import provenance
 from ragft.errors import DataError
+from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import Comparison, comparison_from_dict
 from ragft.gates.evidence import DECISIONS, Evidence, Fingerprints, fingerprints_of, hardware_identity
 from ragft.jsonl import Row, read_rows
@@ -85,7 +86,7 @@ def read_evidence(run_dir: Path) -> Evidence:
         decision=decision,
         shipped=verdict.get("arm"),
         scores=_scores(run_dir / "scores.jsonl", comparison.primary_metric, arms),
-        clusters={example.id: _cluster(example) for example in examples},
+        clusters=clusters(examples),
         latency_s=_latencies(arms, run_dir / "metrics.json"),
         hardware=hardware_identity(part(manifest, "hardware", dict, run_dir / "manifest.json")),
         findings=_findings(metrics, run_dir / "metrics.json"),
@@ -123,13 +124,6 @@ def _example(row: Row, where: str) -> Example:
         answerable=row.get("answerable", True) is not False,
         group=row.get("group"),
     )
-
-
-def _cluster(example: Example) -> str:
-    """Return what the example is drawn with, by the rule of the comparison: gold document, else group, else itself."""
-    if example.gold_document_ids:
-        return f"document:{example.gold_document_ids[0]}"
-    return f"group:{example.group}" if example.group else f"example:{example.id}"
 
 
 def _scores(path: Path, metric: str, arms: Iterable[str]) -> dict[str, dict[str, float]]:

@@ -145,17 +145,6 @@ def _reranked(
     return found
 
 
-class DenseRetriever:
-    """Ranks passages by the cosine of their embedding and the query's, with nothing else."""
-
-    def __init__(self, embedder: Embeds, store: PassageStore) -> None:
-        self._pipeline = Pipeline(Dense(embedder, store, {}), candidates=1)
-
-    def search(self, queries: Sequence[str], top_k: int) -> tuple[list[list[RankedPassage]], float]:
-        """Return (ranked passages of each query, seconds per query with the embedding of the query)."""
-        return self._pipeline.search(queries, top_k)
-
-
 def retriever_of(
     config: RetrievalConfig,
     embedder: Embeds | None,

@@ -20,7 +20,7 @@ import numpy as np
 from ragft.config.knowledge import StoreConfig
 from ragft.data.chunking import embedded_text
 from ragft.errors import RagftError
-from ragft.provenance import fingerprint, sha256_text
+from ragft.provenance import fingerprint
 from ragft.records import Passage, RankedPassage
 from ragft.retrieval import chroma
 from ragft.retrieval.embedding import Vectors
@@ -148,9 +148,16 @@ class PassageStore:
             )
 
     def check(self, passages: Sequence[Passage]) -> None:
-        """Raise RagftError unless the collection holds exactly these passages."""
-        if set(self._stored_ids()) != {row_id(passage) for passage in passages}:
-            raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
+        """Raise RagftError unless as many passages are stored as these, going by the number, which is known at once.
+
+        A store that was emptied or replaced behind the back of the records would else find nothing, silently.
+        """
+        expected = len({row_id(passage) for passage in passages})
+        if len(self) != expected:
+            raise RagftError(
+                f"the index holds {len(self)} passages where the records say {expected}",
+                "run: ragft index FILE --rebuild",
+            )
 
     def search(self, vectors: Vectors, top_k: int, filter: Filter | None = None) -> list[list[RankedPassage]]:
         """Return the nearest passages of each query by cosine similarity, best first, ties broken by id.
@@ -191,11 +198,6 @@ def collection_name(name: str) -> str:
 def row_id(passage: Passage) -> str:
     """Return a hash of everything that is stored of a passage: texts, place and metadata."""
     return hashlib.sha256(_packed(passage).encode("ascii")).hexdigest()[:32]
-
-
-def text_print(passage: Passage) -> str:
-    """Return a print of everything about a passage that its vector depends on."""
-    return sha256_text(embedded_text(passage.title, passage.text))[:16]
 
 
 def passages_fingerprint(embedder: str, passages: Iterable[Passage]) -> str:

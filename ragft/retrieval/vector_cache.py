@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,21 +76,6 @@ class VectorCache:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
-
-    def keep_only(self, texts: Iterable[str]) -> int:
-        """Return how many vectors were dropped because their text is not among `texts`; the file is made smaller."""
-        with self._speaking():
-            self._connection.execute("CREATE TEMP TABLE wanted (key BLOB PRIMARY KEY)")
-            try:
-                self._connection.executemany(
-                    "INSERT OR IGNORE INTO wanted VALUES (?)", ((_key(text),) for text in texts)
-                )
-                gone = self._connection.execute("DELETE FROM vectors WHERE key NOT IN (SELECT key FROM wanted)")
-            finally:
-                self._connection.execute("DROP TABLE wanted")
-            if gone.rowcount:
-                self._connection.execute("VACUUM")
-            return gone.rowcount
 
     def _found(self, keys: Sequence[bytes]) -> dict[bytes, np.ndarray[tuple[int], np.dtype[np.float32]]]:
         found = {}
