@@ -18,8 +18,10 @@ from ragft.errors import RagftError
 from ragft.generation.local import LocalGenerator
 from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
-from ragft.training.examples import Collator, TrainingText, TrainingTokens, tokenized
-from ragft.training.lora import Progress, TrainingResult, _checkpoint, _CompletionTrainer, _wrapped, train
+from ragft.training.batching import Collator
+from ragft.training.examples import TrainingText, TrainingTokens, tokenized
+from ragft.training.lora import Progress, TrainingResult, _checkpoint, _wrapped, train
+from ragft.training.loss import CompletionTrainer
 
 QUESTIONS = (
     TrainingText("a", "<|im_start|>user\nWhich colour has Corvel?<|im_end|>\n<|im_start|>assistant\n", "white"),
@@ -73,7 +75,7 @@ def recorded(folder: Path, base_fingerprint: str = "f" * 64) -> Path:
 def loss_of(lm: LanguageModel, rows: Rows, count: int | None = None) -> float:
     """Return the loss that the Trainer computes for one batch."""
     batch = Collator(lm.tokenizer.pad_token_id)(rows)  # type: ignore[arg-type]
-    trainer = object.__new__(_CompletionTrainer)
+    trainer = object.__new__(CompletionTrainer)
     items = None if count is None else torch.tensor(count)
     with torch.no_grad():
         return float(trainer.compute_loss(lm.model, batch, num_items_in_batch=items))

@@ -156,20 +156,20 @@ def test_a_comparison_that_is_killed_goes_on_with_the_next_batch(
 def test_a_training_that_is_killed_goes_on_from_its_checkpoint(
     closed_book: SmallExperiment, whole: SmallExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ragft.training.lora import _CompletionTrainer
+    from ragft.training.loss import CompletionTrainer
 
     dead = driven(DIES_AFTER_A_CHECKPOINT, closed_book)
     assert dead.returncode == -9, dead.stderr
     (folder,) = (closed_book.workspace / "training").iterdir()
     assert [path.name for path in folder.iterdir()] == ["checkpoint-2"]
     trained = []
-    real = _CompletionTrainer.training_step
+    real = CompletionTrainer.training_step
 
     def counting(self: Any, *arguments: Any, **options: Any) -> Any:
         trained.append(self.state.global_step + 1)
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(_CompletionTrainer, "training_step", counting)
+    monkeypatch.setattr(CompletionTrainer, "training_step", counting)
     run = closed_book.compare()
     assert trained == [3, 4]
     there = load_file(run / "adapter" / "closed_book" / "adapter_model.safetensors")

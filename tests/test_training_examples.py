@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragft.errors import DataError
-from ragft.training.examples import IGNORED, WINDOW, Collator, TrainingText, TrainingTokens, drawn_order, tokenized
+from ragft.training.batching import IGNORED, WINDOW, Collator, drawn_order
+from ragft.training.examples import TrainingText, TrainingTokens, tokenized
 
 CALM = settings(deadline=None, max_examples=60)
 PAD, END = 0, 99

@@ -29,10 +29,9 @@ from ragft.config.knowledge import (
     WebSource,
 )
 from ragft.config.loading import LoadedExperiment, load_experiment
+from ragft.config.recipes import AdapterConfig, ContextRecipe
 from ragft.config.schema import (
-    AdapterConfig,
     ClassificationTask,
-    ContextRecipe,
     DataConfig,
     Device,
     Documents,
@@ -42,11 +41,10 @@ from ragft.config.schema import (
     FieldNames,
     GenerationConfig,
     ModelConfig,
-    PeftConfig,
     QaTask,
     Task,
-    TrainingConfig,
 )
+from ragft.config.training import PeftConfig, TrainingConfig
 from ragft.config.variants import with_values
 
 __all__ = [

@@ -13,6 +13,7 @@ from pydantic import Field, Strict, model_validator
 from ragft.config.comparing import CompareConfig
 from ragft.config.defaults import with_default_arms
 from ragft.config.knowledge import Dtype, IndexConfig, RetrievalConfig, Source
+from ragft.config.recipes import AdapterConfig
 from ragft.config.sections import FilePath, ModelSource, Name, Section, Shorthand, SingleItem, Words
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -103,74 +104,6 @@ class DataConfig(Section):
     """Names of the fields in the JSON Lines files."""
     allow_leakage: bool = False
     """Go on, with a caveat, when an eval question also stands in train; otherwise that is an error."""
-
-
-class ContextRecipe(Section):
-    """How passages are laid before a training question (RAFT, Zhang et al. 2024)."""
-
-    gold_share: float = Field(default=0.8, ge=0, le=1)
-    """Share of the examples that contain a gold passage beside retrieved distractors."""
-    without_gold: Literal["answer", "abstain"] = "answer"
-    """What an example without its gold passage teaches: the answer from memory, or to abstain."""
-
-
-class PeftConfig(Section):
-    """Settings of PEFT's LoraConfig, under its own names."""
-
-    r: int = Field(default=16, ge=1)
-    """Rank of the LoRA matrices."""
-    lora_alpha: int = Field(default=32, ge=1)
-    """Scale: the update is multiplied by lora_alpha / r."""
-    lora_dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout on the input of the LoRA matrices."""
-    target_modules: str | Words = "all-linear"
-    """Modules that get an adapter: `all-linear`, or names of modules."""
-
-
-class TrainingConfig(Section):
-    """Settings of transformers' TrainingArguments, under their own names."""
-
-    learning_rate: float = Field(default=2e-4, gt=0)
-    """Peak learning rate; LoRA wants about ten times that of full tuning."""
-    num_train_epochs: float = Field(default=3.0, gt=0)
-    """Passes over the training examples."""
-    max_steps: int = Field(default=-1, ge=-1)
-    """Optimiser steps; -1 leaves it to num_train_epochs."""
-    per_device_train_batch_size: int = Field(default=8, ge=1)
-    """Examples in one forward pass."""
-    gradient_accumulation_steps: int = Field(default=2, ge=1)
-    """Forward passes in one optimiser step."""
-    warmup_steps: float = Field(default=0.05, ge=0)
-    """Steps over which the learning rate rises; below 1, that share of all steps."""
-    lr_scheduler_type: Literal["linear", "cosine", "constant", "constant_with_warmup"] = "cosine"
-    """Course of the learning rate."""
-    weight_decay: float = Field(default=0.0, ge=0)
-    """AdamW's weight decay."""
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    """Gradients are scaled down to this norm."""
-    evals_per_run: int = Field(default=4, ge=1)
-    """How often the dev loss is measured and a checkpoint written, spread evenly over the steps."""
-    load_best_model_at_end: bool = True
-    """Keep the checkpoint with the lowest dev loss instead of the last one."""
-
-
-class AdapterConfig(Section):
-    """One adapter: what its training examples are made of, and how it is trained."""
-
-    recipe: Literal["closed_book", "context"] = "closed_book"
-    """`closed_book` trains input -> output; `context` trains with passages in the prompt (RAFT)."""
-    prompt: str | None = None
-    """Prompt template, by name; the task's default when absent. Arms that use the adapter must ask with the same."""
-    limit: int | None = Field(default=None, ge=1)
-    """Train on at most this many examples, chosen by the seed."""
-    context: ContextRecipe = ContextRecipe()
-    """Settings of the `context` recipe."""
-    seeds: Annotated[tuple[int, ...], Strict(False)] = ()
-    """Training seeds: an adapter is trained with each and arms average over them; the experiment's seed when empty."""
-    peft: PeftConfig = PeftConfig()
-    """LoRA settings."""
-    training: TrainingConfig = TrainingConfig()
-    """Optimisation settings."""
 
 
 class GenerationConfig(Section):

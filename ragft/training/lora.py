@@ -24,7 +24,9 @@ from transformers.trainer_utils import get_last_checkpoint, set_seed
 from ragft.config import AdapterConfig
 from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel
-from ragft.training.examples import IGNORED, Collator, TrainingTokens, drawn_order
+from ragft.training.batching import Collator, drawn_order
+from ragft.training.examples import TrainingTokens
+from ragft.training.loss import CompletionTrainer, contiguous
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def train(
     set_seed(seed)
     model = _wrapped(language_model, config)
     base: Any = language_model.model
-    head = base.get_output_embeddings().register_forward_pre_hook(_contiguous)
+    head = base.get_output_embeddings().register_forward_pre_hook(contiguous)
     try:
         watcher = _Watcher(on_progress, config.training)
         trainer = _trainer(model, language_model, config, train_rows, dev_rows, folder, seed, watcher)
@@ -100,11 +102,6 @@ def _wrapped(language_model: LanguageModel, config: AdapterConfig) -> Any:  # no
         modules = language_model.model.named_modules()
         names = sorted({name.rsplit(".", 1)[-1] for name, module in modules if isinstance(module, torch.nn.Linear)})
         raise RagftError(f"peft.target_modules: {error}", f"linear modules of the model: {', '.join(names)}") from None
-
-
-def _contiguous(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    """Give the head its kept positions in one block: torch copies the whole head once per example for a strided one."""
-    return tuple(argument.contiguous() for argument in arguments)
 
 
 def _checkpoint(folder: Path) -> str | None:
@@ -156,7 +153,7 @@ def _trainer(
     )
     by_length = sorted(range(len(dev_rows)), key=lambda index: dev_rows[index].length)
     watcher.lengths = [train_rows[index].length for index in order]
-    trainer = _CompletionTrainer(
+    trainer = CompletionTrainer(
         model=model,
         args=_arguments(config, folder, _planned_steps(config, len(order)), bool(dev_rows), seed, language_model),
         train_dataset=_Rows(train_rows, order),
@@ -217,34 +214,6 @@ def _arguments(
         remove_unused_columns=False,
         dataloader_pin_memory=language_model.device.type == "cuda",
     )
-
-
-class _CompletionTrainer(Trainer):
-    """A Trainer whose loss is the mean negative log-likelihood of the completion tokens, in nats."""
-
-    def compute_loss(
-        self,
-        model: Any,  # noqa: ANN401 - the Trainer's signature
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
-        """Return the loss of one micro-batch, with logits at the completion's positions only."""
-        labels = inputs["labels"]
-        reading = {key: value for key, value in inputs.items() if key != "labels"}
-        outputs = model(**reading, use_cache=False, logits_to_keep=labels.shape[1])
-        logits, targets = outputs.logits[:, :-1].float(), labels[:, 1:]
-        total = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="sum"
-        )
-        count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
-        loss = total / count
-        if not torch.isfinite(loss):
-            raise RagftError(
-                f"the training loss is {loss.item()} at step {self.state.global_step + 1}",
-                "lower training.learning_rate, or set model.dtype: float32",
-            )
-        return (loss, outputs) if return_outputs else loss
 
 
 class _Watcher(TrainerCallback):
