@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,16 +43,43 @@ def finetune(bench: Bench, run: Run, names: Sequence[str] = ()) -> list[TrainedA
     An adapter with the same fingerprint is reused. Raises RagftError for an unknown name.
     """
     wanted = wanted_adapters(bench, names)
+    check_launch(os.environ)
     run.inputs(bench.input_files())
     bench.check(min_examples=1)
     knowledge = Knowledge(bench) if bench.documents else None
     adapters = Adapters(bench, knowledge)
-    if knowledge is not None and any(adapters.config(name).recipe == "context" for name in wanted):
+    if knowledge is not None and any(adapters.config(name).reads_passages for name in wanted):
         with run.stage("index"):
             knowledge.sync()
+    _say_what_a_step_is(bench, adapters, wanted)
     trained = [_train(adapters, run, name, seed) for name in wanted for seed in adapters.seeds(name)]
     run.write_json("metrics.json", {"adapters": {item.name: item.record for item in trained}})
     return trained
+
+
+def check_launch(environment: Mapping[str, str]) -> None:
+    """Raise RagftError where accelerate was asked for several processes and started one, which it does in silence.
+
+    Its launcher for processors (`--cpu`) then leaves the address at which they were to meet, and no number of them.
+    """
+    asked = "MASTER_ADDR" in environment and any(name.startswith("ACCELERATE_") for name in environment)
+    if asked and "WORLD_SIZE" not in environment:
+        raise RagftError(
+            "accelerate was asked for several processes and started this one alone, as it does with --cpu",
+            "use torchrun --nproc_per_node 2 -m ragft finetune FILE, or accelerate launch --multi_gpu "
+            "--num_processes 2 -m ragft finetune FILE, which starts two on processors too (with model.device: cpu)",
+        )
+
+
+def _say_what_a_step_is(bench: Bench, adapters: Adapters, names: Sequence[str]) -> None:
+    """Say how many examples one optimiser step reads, where several processes train together."""
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    for name in names if processes > 1 else ():
+        settings = adapters.config(name).training
+        each, passes = settings.per_device_train_batch_size, settings.gradient_accumulation_steps
+        bench.listener.say(
+            f"{name}: {processes} processes x {each} examples x {passes} passes: {processes * each * passes} in a step"
+        )
 
 
 def _train(adapters: Adapters, run: Run, name: str, seed: int) -> TrainedAdapter:

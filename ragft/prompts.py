@@ -47,6 +47,14 @@ class Shot:
     output: str
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question asked before in the same conversation, and what was answered; its passages are not kept."""
+
+    input: str
+    output: str
+
+
 _TEMPLATES = (
     Template(
         name="qa-short-1",
@@ -101,18 +109,22 @@ def render(
     *,
     passages: Sequence[Passage] = (),
     shots: Sequence[Shot] = (),
+    history: Sequence[Turn] = (),
     values: Mapping[str, str] | None = None,
 ) -> str:
     """Return the whole prompt as text, up to where the model's answer begins.
 
-    `values` fills placeholders of the template beside `input` and `passages`. Special tokens of the model that stand
-    in documents or inputs are broken up, so that a document cannot end the user's turn.
+    `shots` come first, then the turns of the conversation, oldest first, then the question; only the question has its
+    passages, for those of earlier turns would fill the model's context. `values` fills placeholders of the template
+    beside `input` and `passages`. Special tokens of the model that stand in documents or inputs are broken up, so that
+    a document cannot end the user's turn.
     """
     fixed = {**(values or {})}
     messages = [{"role": "system", "content": form.system.format(**fixed)}]
-    for shot in shots:
-        messages.append({"role": "user", "content": _turn(tokenizer, form, shot.input, (), fixed)})
-        messages.append({"role": "assistant", "content": _defused(tokenizer, shot.output)})
+    before = [(shot.input, shot.output) for shot in shots] + [(turn.input, turn.output) for turn in history]
+    for asked, answered in before:
+        messages.append({"role": "user", "content": _turn(tokenizer, form, asked, (), fixed)})
+        messages.append({"role": "assistant", "content": defused(tokenizer, answered)})
     messages.append({"role": "user", "content": _turn(tokenizer, form, text, passages, fixed)})
     return _as_text(tokenizer, messages)
 
@@ -120,13 +132,24 @@ def render(
 def _turn(
     tokenizer: ChatTokenizer, form: Template, text: str, passages: Sequence[Passage], values: Mapping[str, str]
 ) -> str:
-    safe = _defused(tokenizer, text)
+    safe = defused(tokenizer, text)
     if not passages:
         return form.bare.format(input=safe, **values)
-    return form.with_passages.format(input=safe, passages=_defused(tokenizer, numbered(passages)), **values)
+    return form.with_passages.format(input=safe, passages=defused(tokenizer, numbered(passages)), **values)
 
 
-def _defused(tokenizer: ChatTokenizer, text: str) -> str:
+def as_said(tokenizer: ChatTokenizer, answer: str) -> str:
+    """Return an answer as it stands behind a prompt: after a blank where the prompt is plain turns (`Answer: green`).
+
+    A model without a chat template would otherwise learn to write a word that no blank comes before, which is another
+    token than the one that it would say. The model's special tokens are broken up, as they are in prompts.
+    """
+    said = defused(tokenizer, answer)
+    return said if tokenizer.chat_template else f" {said}"
+
+
+def defused(tokenizer: ChatTokenizer, text: str) -> str:
+    """Return text in which the model's special tokens are no more than characters."""
     for token in tokenizer.all_special_tokens:
         text = text.replace(token, f"{token[0]} {token[1:]}")
     return text

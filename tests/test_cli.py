@@ -56,7 +56,7 @@ def test_help_names_every_command() -> None:
     result = invoke("--help")
     assert result.exit_code == 0
     experiments = {"compare", "finetune", "index", "rag-query"}
-    assert set(COMMANDS) == experiments | {"report", "runs", "validate", "schema", "init"}
+    assert set(COMMANDS) == experiments | {"export", "report", "runs", "validate", "schema", "init"}
     assert all(re.search(rf"^\W*{name}\b", result.stdout, re.MULTILINE) for name in COMMANDS)
 
 
@@ -284,7 +284,11 @@ def test_a_workspace_that_another_command_holds(experiment: SmallExperiment) -> 
             "the experiment has no arm 'nope'",
             "arms: base, few_shot, rag, finetuned, raft_rag, oracle",
         ),
-        (("Who?", "--arm", "oracle"), "the arm 'oracle' is a control: a new question has no gold documents", None),
+        (
+            ("Who?", "--arm", "oracle"),
+            "the arm 'oracle' is a control: a new question has no gold documents",
+            "arms: base, few_shot, rag, finetuned, raft_rag",
+        ),
         (
             ("Who?", "--arm", "raft_rag", "--set", "seed=99"),
             "the adapter 'raft' of arm 'raft_rag' is not trained for the experiment as it is",
@@ -313,32 +317,28 @@ def test_an_experiment_without_an_arm_that_retrieves(built: SmallExperiment) -> 
     fails(result, 1, "no arm of the experiment retrieves", hint)
 
 
-def test_an_answer_has_numbered_sources(built: SmallExperiment) -> None:
-    result = built.run("rag-query", "When was Corvel built?")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert re.findall(r"^\[(\d)\] The harbour of", result.stdout, re.MULTILINE) == ["1", "2"]
-    shown = built.run("rag-query", "When was Corvel built?", "--show-prompt")
-    assert shown.stdout.startswith("<|im_start|>system\n")
-    assert re.search(r"rag: retrieval \d\.\d\d s, answer \d\.\d\d s, \d+ prompt tokens, 6 output tokens", result.stdout)
+def test_the_answer_stands_on_stdout_and_its_numbered_sources_on_stderr(built: SmallExperiment) -> None:
+    result = built.run("rag-query", "When was Corvel built?", "--answer-anyway")
+    assert result.exit_code == 0
+    assert len(result.stdout.splitlines()) == 1
+    assert re.findall(r"^\[(\d)\] The harbour of", result.stderr, re.MULTILINE) == ["1", "2"]
+    times = r"rag: retrieval \d+\.\d\d s, first word \d+\.\d\d s, whole \d+\.\d\d s, \d+ prompt tokens, 6 output tokens"
+    assert re.search(times, result.stderr)
+    shown = built.run("rag-query", "When was Corvel built?", "--answer-anyway", "--show-prompt")
+    assert shown.stdout == result.stdout
+    assert shown.stderr.startswith("<|im_start|>system\n")
+    quiet = built.run("rag-query", "When was Corvel built?", "--answer-anyway", "--quiet")
+    assert (quiet.stdout, quiet.stderr) == (result.stdout, "")
 
 
 def test_an_answer_as_json_stands_in_the_run_folder_too(built: SmallExperiment) -> None:
-    found = built.json("rag-query", "When was Corvel built?")
+    found = built.json("rag-query", "When was Corvel built?", "--answer-anyway")
     assert (found["question"], found["arm"], found["output_tokens"]) == ("When was Corvel built?", "rag", 6)
     assert [source["number"] for source in found["sources"]] == [1, 2]
     rows = [row for _, row in jsonl.read_rows(built.latest_run() / "answers" / "rag.jsonl")]
     assert rows == [found]
     manifest = read(built.latest_run() / "manifest.json")
     assert (manifest["status"], manifest["prompts"]) == ("success", ["qa-short-1"])
-
-
-def test_questions_from_a_pipe_are_answered_one_after_another(built: SmallExperiment) -> None:
-    arguments = ["rag-query", str(built.file), *built.places()]
-    result = CliRunner().invoke(app, arguments, input="When was Corvel built?\nWho owns Hollin?\n/quit\nNever asked\n")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.count("rag: retrieval") == 2
-    rows = [row["question"] for _, row in jsonl.read_rows(built.latest_run() / "answers" / "rag.jsonl")]
-    assert rows == ["When was Corvel built?", "Who owns Hollin?"]
 
 
 # ------------------------------------------------------------------------------------------- stdout, stderr, JSON
@@ -390,6 +390,9 @@ def test_what_index_prints(built: SmallExperiment) -> None:
     assert (found["index"]["documents"], found["index"]["passages"], found["index"]["report"]) == (10, 10, None)
     assert [row["metric"] for row in found["retrieval"]][:2] == ["recall@1", "recall@3"]
     assert all((row["n"], row["n_unscored"]) == (10, 2) for row in found["retrieval"])
+    assert found["retrievers"]["retrievers"] == ["dense", "bm25", "hybrid"]
+    page = built.run("index").stdout
+    assert "n = 10, 2 unscored" in page and found["retrievers"]["finding"] in page
     said = built.run("index", "--no-evaluate").stdout.splitlines()
     assert said[0] == "index: 10 documents, 10 passages; nothing changed"
     again = built.run("index", "--rebuild", "--no-evaluate").stdout.splitlines()

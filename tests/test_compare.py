@@ -86,7 +86,8 @@ def test_the_run_folder_is_complete(built: SmallExperiment) -> None:
     assert re.fullmatch(r"\d{8}T\d{6}Z-compare-small-[0-9a-f]{8}", run.name)
     files = {"manifest.json", "config.yaml", "log.txt", "events.jsonl", "metrics.json", "scores.jsonl"}
     files |= {"comparison.json", "verdict.json", "report.html", "report.md", "examples.jsonl", "passages.jsonl"}
-    assert {path.name for path in run.iterdir()} == files | {"adapter", "answers"}
+    files |= {"qrels.trec", "qrels.passages.trec"}
+    assert {path.name for path in run.iterdir()} == files | {"adapter", "answers", "rankings"}
     assert {path.name for path in (run / "adapter").iterdir()} == {"closed_book", "raft"}
     assert {path.stem for path in (run / "answers").iterdir()} == set(ARMS)
 
@@ -209,11 +210,11 @@ def test_the_adapters_really_answer(built: SmallExperiment) -> None:
 def test_an_unchanged_experiment_builds_and_asks_nothing(
     built: SmallExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import ragft.training.lora
+    import ragft.training.running
     from ragft.arms.bench import Bench
 
     monkeypatch.setattr(LocalGenerator, "__init__", forbidden)
-    monkeypatch.setattr(ragft.training.lora, "train", forbidden)
+    monkeypatch.setattr(ragft.training.running, "train", forbidden)
     monkeypatch.setattr(Embedder, "__init__", forbidden)
     monkeypatch.setattr(Bench, "_load_model", forbidden)
     run = built.compare()

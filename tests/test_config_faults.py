@@ -296,7 +296,7 @@ def test_a_recipe_or_an_arm_that_needs_documents(faults: Faults) -> None:
     text = SHORTEST.replace("documents: docs, ", "")
     arms = "adapters: {a: {recipe: context}}\ncompare:\n  arms: {base: {retrieval: oracle}}\n"
     assert faults(text + arms) == [
-        "experiment.yaml:4: adapters.a.recipe: the context recipe needs data.documents",
+        "experiment.yaml:4: adapters.a.recipe: the recipe context needs data.documents",
         "experiment.yaml:6: compare.arms.base.retrieval: retrieval 'oracle' needs data.documents",
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import END, SmallExperiment
+from conftest import END, START, SmallExperiment
 from transformers import GenerationConfig
 
 from ragft.arms.adapters import Adapters
@@ -110,10 +111,18 @@ def test_a_turn_ends_at_the_tokens_of_the_model_and_of_the_tokenizer(lm: Languag
     assert end_of_turn_ids(lm) == sorted([7, 9, end])
 
 
+def test_a_turn_ends_at_what_the_chat_template_ends_it_with(lm: LanguageModel) -> None:
+    """As in some base models: nothing but the template names the end of a turn, and no answer would end there."""
+    template = "{% for m in messages %}{{ m['content'] }}END\n{% endfor %}"
+    end_of_text, other = lm.tokenizer.convert_tokens_to_ids([END, START])
+    lm.tokenizer.chat_template = template.replace("END", START)
+    assert end_of_turn_ids(lm) == sorted([end_of_text, other])
+    lm.tokenizer.chat_template = template.replace("END", ".")
+    assert end_of_turn_ids(lm) == [end_of_text]  # an ordinary token ends no turn: it would cut answers short
+
+
 def test_what_a_models_makers_set_for_sampling_does_not_apply(tiny_model: Path, tmp_path: Path) -> None:
     """`generate` fills its gaps from the model's own file: a repetition penalty there punishes copying a passage."""
-    import shutil
-
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     made = {"eos_token_id": [5, 6], "repetition_penalty": 50.0, "do_sample": True, "temperature": 9.0, "top_k": 3}
     made |= {"no_repeat_ngram_size": 1, "suppress_tokens": list(range(5, 390)), "min_new_tokens": 4}

@@ -20,8 +20,9 @@ from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
 from ragft.training.batching import Collator
 from ragft.training.examples import TrainingText, TrainingTokens, tokenized
-from ragft.training.lora import Progress, TrainingResult, _checkpoint, _wrapped, train
 from ragft.training.loss import CompletionTrainer
+from ragft.training.methods import adapted
+from ragft.training.running import Progress, TrainingResult, train
 
 QUESTIONS = (
     TrainingText("a", "<|im_start|>user\nWhich colour has Corvel?<|im_end|>\n<|im_start|>assistant\n", "white"),
@@ -161,8 +162,8 @@ def test_training_lowers_the_loss_and_teaches_the_end_of_turn(model: Model, tmp_
 
 def test_only_the_adapter_gets_gradients(model: Model) -> None:
     lm = model()
-    wrapped = _wrapped(lm, settings())
-    learnt = {name for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
+    with adapted(lm, settings().peft) as wrapped:
+        learnt = {name for name, parameter in wrapped.named_parameters() if parameter.requires_grad}
     assert learnt
     assert all("lora_A" in name or "lora_B" in name for name in learnt)
     modules = {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in learnt}
@@ -258,16 +259,6 @@ def test_without_that_setting_the_last_one_is_kept(model: Model, tmp_path: Path)
     assert (result.best_step, result.dev_loss) == dev[-1] == (6, dev[-1][1])
 
 
-def test_a_checkpoint_that_was_being_written_is_passed_over(tmp_path: Path) -> None:
-    assert _checkpoint(tmp_path / "none") is None
-    for step, state in ((2, '{"global_step": 2}'), (4, '{"global_st'), (6, None)):
-        (tmp_path / f"checkpoint-{step}").mkdir()
-        if state is not None:
-            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
-    assert _checkpoint(tmp_path) == str(tmp_path / "checkpoint-2")
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-2"]
-
-
 # ------------------------------------------------------------------------------------------------------ refusals
 
 
@@ -289,7 +280,7 @@ def test_a_loss_that_is_no_number_stops_the_training_and_names_the_step(
         return real(*arguments, **options) * (float("nan") if len(calls) == 2 else 1.0)
 
     monkeypatch.setattr(torch.nn.functional, "cross_entropy", explodes)
-    with pytest.raises(RagftError, match="the training loss is nan at step 2") as caught:
+    with pytest.raises(RagftError, match="the training loss is nan at step 2, on the examples [a-d], [a-d]$") as caught:
         trained(model(), tmp_path)
     assert caught.value.hint == "lower training.learning_rate, or set model.dtype: float32"
     assert not (tmp_path / "adapter" / "adapter_model.safetensors").exists()

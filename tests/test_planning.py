@@ -135,11 +135,11 @@ def test_a_changed_document_is_planned_for(experiment: SmallExperiment) -> None:
 
 def test_the_training_example_is_shown_with_its_loss_marked(built: SmallExperiment, lazy: None) -> None:
     found = built.json("compare", "--dry-run", "--set", "compare.arms={one: {adapter: closed_book}}", *NO_CONTRASTS)
-    example = found["example"]
+    example = found["samples"][0]
     assert (example["id"], example["completion"]) == ("t00", "green")
     assert example["prompt"].endswith("Question: Which colour has Aldmoor?<|im_end|>\n<|im_start|>assistant\n")
     text = built.run("compare", "--dry-run").stdout
-    head, _, shown = text.partition("Training example t00; only the part in ⟦ ⟧ carries the loss\n")
+    head, _, shown = text.partition("Training example t00 (closed_book); only the part in ⟦ ⟧ carries the loss\n")
     assert head.startswith("Plan\n")
     assert shown.endswith("<|im_start|>assistant\n⟦green<end of turn>⟧\n")
 
@@ -150,7 +150,7 @@ NO_CONTRASTS = ("--set", "compare.contrasts=[]")
 def test_a_plan_without_adapters_shows_no_training_example(built: SmallExperiment, lazy: None) -> None:
     arms = ("--set", "compare.arms={one: {}}", *NO_CONTRASTS)
     found = built.json("compare", "--dry-run", *arms)
-    assert (found["example"], found["adapters"], found["index_reused"]) == (None, [], None)
+    assert (found["samples"], found["adapters"], found["index_reused"]) == ([], [], None)
     assert "Training example" not in built.run("compare", "--dry-run", *arms).stdout
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import log
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from ragft.errors import RagftError
 from ragft.records import Passage, RankedPassage
-from ragft.retrieval.bm25 import Bm25Index, best, bm25_name
+from ragft.retrieval.bm25 import Bm25Index, _Numbered, best, bm25_name
 from ragft.retrieval.words import words
 
 
@@ -91,7 +93,7 @@ def test_an_index_killed_while_it_was_written_is_made_again(tmp_path: Path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("ragft.retrieval.bm25.bm25s.BM25.save", dies)
+        patch.setattr("bm25s.BM25.save", dies)
         index(tmp_path, HARBOUR)
     assert scored(index(tmp_path, HARBOUR).search(["otters"], 5))[0][0] == "c"
 
@@ -134,3 +136,31 @@ def test_scores_are_those_of_a_plain_reading_of_the_formula(
 def test_the_best_are_those_that_sorting_everything_gives(scores: list[float], count: int) -> None:
     order = sorted((n for n, score in enumerate(scores) if score > 0), key=lambda n: (-scores[n], n))
     assert best(np.array(scores, dtype=np.float32), count) == order[:count]
+
+
+def test_an_index_knows_its_name_without_the_library(tmp_path: Path) -> None:
+    """The trap: an import at the top of a module, and each command that finds its index in step waits a second more."""
+    loaded = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import sys, ragft.index\nprint(sorted({'bm25s', 'scipy', 'chromadb', 'httpx'} & set(sys.modules)))",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert loaded.stdout.strip() == "[]"
+
+
+def test_words_are_kept_in_four_bytes_each_and_read_as_lists() -> None:
+    """Lists of Python's numbers take twice that and more, and for all passages at once they are the peak of a build."""
+    numbered = _Numbered()
+    numbered.add(["red", "red", "light"])
+    numbered.add([])
+    numbered.add(["light", "otters"])
+    assert [list(row) for row in numbered.ids] == [[0, 0, 1], [], [1, 2]]
+    assert [list(row) for row in numbered.ids] == [[0, 0, 1], [], [1, 2]]  # bm25s reads them three times
+    assert (len(numbered.ids), numbered.vocab) == (3, {"red": 0, "light": 1, "otters": 2})
+    assert numbered.ids.numbers.itemsize == 4

@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from ragft.errors import DataError
 from ragft.evaluation.retrieval import (
+    answer_scores,
+    by_level,
     deduplicate,
+    gold_passages_of,
     ndcg_at,
+    passage_scores,
     precision_at,
     ranked_document_ids,
     recall_at,
     reciprocal_rank,
     retrieval_scores,
 )
-from ragft.records import Example, Passage, RankedPassage, Ranking
+from ragft.records import Example, Passage, RankedPassage, Ranking, Score
 
 CALM = settings(deadline=None)  # a busy machine is no fault of the code
 IDS = [f"d{i}" for i in range(8)]
@@ -114,3 +118,85 @@ def test_an_example_without_gold_documents_is_unscored_with_a_reason() -> None:
 def test_a_ranking_of_a_foreign_example_is_an_error() -> None:
     with pytest.raises(DataError, match="'q1'"):
         retrieval_scores([ranking("x")], {}, arm="dense")
+
+
+def test_mrr_looks_no_further_than_the_largest_cutoff() -> None:
+    """Else a retriever would gain by returning a longer list, and the three lists differ in length."""
+    examples = {"q1": Example("q1", "?", ("a",), gold_document_ids=("g",))}
+    found = retrieval_scores([ranking("a", "b", "c", "g")], examples, arm="bm25", cutoffs=(1, 3))
+    assert {score.metric: score.value for score in found}["mrr"] == 0.0
+
+
+def passage(id_: str, document_id: str, text: str) -> Passage:
+    return Passage(id_, document_id, "", text, 0, len(text))
+
+
+BRIDGE = [passage("b1", "bridge", "It spans the river."), passage("b2", "bridge", "Built in 1911, opened 1911.")]
+STRANGER = passage("s1", "stranger", "The mill burned down in 1911.")
+
+
+def holds(found: Passage, example: Example) -> bool:
+    return any(reference in found.text for reference in example.references)
+
+
+def ranked(*passages: Passage) -> Ranking:
+    return Ranking("q1", tuple(RankedPassage(p, -float(i)) for i, p in enumerate(passages)), seconds=0.0)
+
+
+def values_of(scores: list[Score]) -> dict[str, float | None]:
+    return {score.metric: score.value for score in scores}
+
+
+def test_a_gold_passage_is_one_of_a_gold_document_in_which_a_reference_stands() -> None:
+    """The traps: a passage of the right document without the answer, and the answer by chance in a wrong document."""
+    example = Example("q1", "When?", ("1911",), gold_document_ids=("bridge",))
+    gold = gold_passages_of(example, BRIDGE, holds)
+    assert gold == {"b2"}
+    one = ranked(STRANGER, BRIDGE[0], BRIDGE[1])
+    found = values_of(passage_scores([one], {"q1": gold}, arm="dense", cutoffs=(1, 2, 3)))
+    assert (found["passage_recall@2"], found["passage_recall@3"]) == (0.0, 1.0)
+    assert (found["passage_mrr"], found["passage_precision@3"]) == (1 / 3, 1 / 3)
+    assert found["passage_ndcg@3"] == pytest.approx(1 / log2(4))
+    documents = values_of(retrieval_scores([one], {"q1": example}, arm="dense", cutoffs=(1, 2)))
+    assert (documents["recall@1"], documents["recall@2"]) == (0.0, 1.0)
+    answers = values_of(answer_scores([one], {"q1": example}, holds, arm="dense", cutoffs=(1, 2)))
+    assert answers == {"answer_hit@1": 1.0, "answer_hit@2": 1.0}  # the mill's 1911: counted, and the docs say so
+
+
+def test_an_answer_is_found_at_its_rank_and_not_before() -> None:
+    example = {"q1": Example("q1", "When?", ("1911",))}
+    scores = answer_scores([ranked(BRIDGE[0], BRIDGE[1])], example, holds, arm="dense", cutoffs=(1, 2, 5))
+    assert values_of(scores) == {"answer_hit@1": 0.0, "answer_hit@2": 1.0, "answer_hit@5": 1.0}
+    nothing = answer_scores([ranked()], example, holds, arm="dense", cutoffs=(1,))
+    assert values_of(nothing) == {"answer_hit@1": 0.0}  # nothing found is a miss, not unscored
+
+
+@pytest.mark.parametrize(
+    ("example", "reason"),
+    [
+        (Example("q1", "?", ("1911",)), "the example has no gold documents"),
+        (Example("q1", "?", (), ("bridge",), answerable=False), "the example has no references"),
+        (Example("q1", "?", ("1912",), ("bridge",)), "no passage of its gold documents holds a reference"),
+    ],
+)
+def test_without_a_gold_passage_the_passage_level_is_unscored_with_the_reason(example: Example, reason: str) -> None:
+    gold = gold_passages_of(example, BRIDGE, holds)
+    assert gold == reason
+    scores = passage_scores([ranked(*BRIDGE)], {"q1": gold}, arm="dense")
+    assert {(score.value, score.reason) for score in scores} == {(None, reason)}
+    assert {"passage_mrr", "passage_recall@5", "passage_ndcg@10"} <= {score.metric for score in scores}
+
+
+def test_an_unanswerable_example_has_no_answer_to_find() -> None:
+    example = {"q1": Example("q1", "?", (), answerable=False)}
+    (score,) = answer_scores([ranked(*BRIDGE)], example, holds, arm="dense", cutoffs=(5,))
+    assert (score.value, score.reason) == (None, "the example has no references")
+
+
+def test_metrics_are_grouped_by_what_is_to_be_found() -> None:
+    assert by_level(["mrr", "passage_mrr", "recall@5", "answer_hit@5"]) == [
+        ("documents", [("mrr", "mrr"), ("recall@5", "recall@5")]),
+        ("passages", [("passage_mrr", "mrr")]),
+        ("answers", [("answer_hit@5", "hit@5")]),
+    ]
+    assert by_level([]) == []

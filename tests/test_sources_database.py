@@ -100,6 +100,13 @@ def test_a_query_that_gives_nothing_is_an_error(sqlite: str) -> None:
     assert fault(sqlite, "PRAGMA cache_size = 5").message == f"{sqlite}: the query gives no rows"
 
 
+def test_two_columns_of_one_name_are_refused(sqlite: str) -> None:
+    query = "SELECT a.id, b.id, a.body AS text FROM harbours a JOIN harbours b"
+    error = fault(sqlite, query)
+    assert error.message == f"{sqlite}: the query gives two columns called 'id'"
+    assert error.hint == "name one of them with AS"
+
+
 def test_an_endless_query_ends_at_its_time(sqlite: str) -> None:
     endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id, 'x' AS text FROM n"
     silent = f"SELECT count(*) AS id, 'x' AS text FROM ({endless})"
@@ -110,10 +117,30 @@ def test_an_endless_query_ends_at_its_time(sqlite: str) -> None:
         assert time.monotonic() - began < 3
 
 
-def test_a_database_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "address", ["sqlite:///{}", "sqlite:///file:{}?uri=true", "sqlite:///file:{}?mode=rwc&uri=true"]
+)
+def test_a_database_that_does_not_exist_is_not_made(tmp_path: Path, address: str) -> None:
+    """SQLite makes a missing file, also where it is named as a URI, and then finds no table in it."""
     path = tmp_path / "gone.db"
-    assert fault(f"sqlite:///{path}").message == f"sqlite:///{path}: no such database file"
+    assert fault(address.format(path)).message == f"{path}: no such database file"
     assert not path.exists()
+
+
+def test_a_missing_database_is_named_by_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    error = fault("sqlite:///gone.db")
+    assert error.message == f"{tmp_path / 'gone.db'}: no such database file"
+    assert error.hint == "data.documents names it; paths start at the experiment file"
+
+
+def test_a_database_in_memory_is_no_file() -> None:
+    for address in ("sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"):
+        assert read(address, "SELECT 1 AS id, 'a' AS text").documents == (Document("1", "", "a"),)
+
+
+def test_what_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "text.db"
     path.write_bytes(b"no database at all" * 100)
     assert fault(f"sqlite:///{path}").message == f"sqlite:///{path}: file is not a database"
 

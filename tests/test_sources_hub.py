@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,3 +107,32 @@ def test_a_data_set_that_breaks_off_is_an_error_and_not_a_smaller_one(folder: Pa
 def test_nothing_is_written_beside_a_folder_that_is_read(folder: Path, tmp_path: Path) -> None:
     read(folder, tmp_path / "cache", **NAMES)
     assert sorted(path.name for path in folder.rglob("*")) == ["train.jsonl"]
+
+
+BARS = """
+import sys
+import datasets
+from huggingface_hub.utils import tqdm
+from ragft.config.knowledge import HubSource
+from ragft.data.sources.hub import read_hub
+real = datasets.load_dataset
+
+def loads(*given, **named):
+    list(tqdm([1, 2], desc="downloads"))
+    return real(*given, **named)
+
+datasets.load_dataset = loads
+print(len(list(read_hub(HubSource(kind="hub", dataset=sys.argv[1]), None))))
+assert not datasets.utils.are_progress_bars_disabled()
+"""
+
+
+def test_no_progress_bar_but_ours_reaches_the_terminal(tmp_path: Path) -> None:
+    """The library shows bars for many files and for downloads, in the middle of ours and although the user said -q."""
+    for number in range(40):
+        (tmp_path / f"train-{number}.jsonl").write_text('{"text": "t"}')
+    environment = {name: value for name, value in os.environ.items() if name != "TQDM_DISABLE"}
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", BARS, str(tmp_path)], capture_output=True, text=True, env=environment
+    )
+    assert (found.stdout, found.stderr, found.returncode) == ("40\n", "", 0)

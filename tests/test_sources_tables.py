@@ -19,6 +19,7 @@ from ragft.errors import DataError
 from ragft.records import Document
 
 NAMES = FieldNames()
+NO_OBJECTS = "expected a list of objects, an object with one list of objects, or one with the field 'text'"
 
 
 def put(path: Path, text: str | bytes) -> Path:
@@ -190,9 +191,9 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ('"text"', "expected a list of objects, or an object with one list of objects"),
-        ('{"a": [{}], "b": [{}]}', "expected a list of objects, or an object with one list of objects"),
-        ('{"id": "a", "text": "x"}', "expected a list of objects, or an object with one list of objects"),
+        ('"text"', NO_OBJECTS),
+        ('{"a": [{}], "b": [{}]}', NO_OBJECTS),
+        ('{"id": "a", "body": "x"}', NO_OBJECTS),
         ('[{"id": 1}\n,', "not valid JSON: Expecting value (line 2, column 2)"),
         ("[]", "the file is empty"),
         (" ", "the file is empty"),
@@ -257,3 +258,35 @@ def test_text_as_bytes_must_be_utf8(tmp_path: Path) -> None:
     got = read(path)
     assert [document.text for document in got.documents] == ["é"]
     assert reasons(got, path) == [(": row 2", "the text is not UTF-8 (byte 2)")]
+
+
+def test_one_object_with_a_text_is_one_document(tmp_path: Path) -> None:
+    """Also where it holds a list of objects: those are parts of it, not documents."""
+    path = put(tmp_path / "c.json", '{"id": "a", "text": "x", "parts": [{"id": "p", "page": 1}]}')
+    assert read(path) == Reading((Document("a", "", "x"),), ())
+
+
+def test_a_row_of_parquet_over_the_limit_is_passed_over(tmp_path: Path) -> None:
+    rows = [{"id": "a", "text": "x" * 100}, {"id": "b", "text": "y" * 102}]
+    path = parquet(tmp_path / "c.parquet", rows)
+    reading = read(path, max_megabytes=0.000102)
+    assert [document.id for document in reading.documents] == ["a"]
+    assert reasons(reading, path) == [(": row 2", "over the limit of 0.000102 MB (max_megabytes)")]
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    """Pyarrow gives a row the last of the two without a word."""
+    path = tmp_path / "c.parquet"
+    arrow = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(arrow.table([["a"], ["x"], ["y"]], names=["id", "text", "text"]), path)
+    assert reasons(read(path), path) == [("", "two columns are called 'text'")]
+
+
+def test_nested_columns_of_parquet_are_read_past_and_are_no_metadata(tmp_path: Path) -> None:
+    nested = {"id": "a", "text": "x", "tags": ["b", "c"], "deep": {"id": "other", "text": "other"}}
+    path = parquet(tmp_path / "c.parquet", [nested])
+    assert read(path) == Reading((Document("a", "", "x"),), ())
+    with pytest.raises(DataError, match="row 1: column 'tags' holds a value of type list"):
+        read(path, metadata=("tags",))

@@ -329,3 +329,25 @@ def test_indexes_inside_each_other_end_at_the_third(site: Site) -> None:
     assert len(read(source(sitemaps=[site.url("/2.xml")])).documents) == 1
     (item,) = read(source(sitemaps=[site.url("/3.xml")])).set_aside
     assert item == SetAside(site.url("/1.xml"), "sitemap: sitemap indexes inside each other, more than 3 deep")
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "utf-7", "hex", "nonesuch"])
+def test_an_encoding_that_no_browser_knows_is_passed_over(site: Site, charset: str) -> None:
+    r"""Python's punycode would need hours for a page made for it, and unicode_escape makes a control of \x1b."""
+    html = f"<html><body><article><p>{GREEN} \\x1b[31m {'a9' * 1000}-b9b9b9</p></article></body></html>"
+    for served, page in ((f"text/html; charset={charset}", html), ("text/html", f"<meta charset={charset}>{html}")):
+        address = site.put("/a", Reply(page.encode(), headers={"Content-Type": served}))
+        (document,) = read(source(address)).documents
+        assert "\\x1b[31m" in document.text
+
+
+def test_utf_16_that_a_page_declares_in_ascii_is_utf_8(site: Site) -> None:
+    html = f'<html><head><meta charset="utf-16"></head><body><article><p>{GREEN} é</p></article></body></html>'
+    address = site.put("/a", Reply(html.encode(), headers={"Content-Type": "text/html"}))
+    assert "é" in read(source(address)).documents[0].text
+
+
+def test_what_is_kept_is_readable_by_its_owner_alone_and_leaves_no_half(site: Site, tmp_path: Path) -> None:
+    read(source(site.page("/a", GREEN, ETag='"1"')), tmp_path)
+    (kept,) = (tmp_path / "web").iterdir()
+    assert (kept.suffix, kept.stat().st_mode & 0o777) == (".page", 0o600)

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragft.errors import DataError
+from ragft.models.turns import end_of_turn
 from ragft.training.batching import IGNORED, WINDOW, Collator, drawn_order
-from ragft.training.examples import TrainingText, TrainingTokens, tokenized
+from ragft.training.examples import TrainingText, TrainingTokens, loss_part, tokenized, windows
 
 CALM = settings(deadline=None, max_examples=60)
 PAD, END = 0, 99
@@ -52,7 +53,133 @@ def test_an_example_over_the_models_context_is_an_error_and_never_cut() -> None:
     assert [row.length for row in tokenized(texts, FakeTokenizer(), 9)] == [8, 9]
     with pytest.raises(DataError, match="training example 'b' has 9 tokens, and the model reads 8") as caught:
         tokenized(texts, FakeTokenizer(), 8)
-    assert "retrieval.top_k" in (caught.value.hint or "")
+    assert caught.value.hint == "shorten or drop the example"
+
+
+def test_what_to_lower_depends_on_what_makes_the_example_long() -> None:
+    for text, knob in (
+        (TrainingText("a", "Who?", "Ada", "context"), "lower retrieval.top_k or index.chunking.chunk_tokens"),
+        (TrainingText("a", "", "Ada was born", "documents", (1, 2, 3, 4, 5)), "lower documents.block_tokens"),
+    ):
+        with pytest.raises(DataError) as caught:
+            tokenized([text], FakeTokenizer(), 4)
+        assert str(caught.value.hint).startswith(knob)
+
+
+class Merging(FakeTokenizer):
+    """Puts a blank before every text, as tokenizers made with sentencepiece do, and joins `: ` into one token."""
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
+        ids = super().__call__(f" {text}", add_special_tokens=add_special_tokens)["input_ids"]
+        joined = []
+        for id_ in ids:
+            if joined and (joined[-1], id_) == (ord("="), ord(">")):
+                joined[-1] = 1000
+            else:
+                joined.append(id_)
+        return {"input_ids": joined}
+
+
+def test_a_completion_is_tokenised_as_it_stands_behind_the_prompt() -> None:
+    """Tokenised alone it would begin with a blank of its own: another token than the one that is said."""
+    row = tokenized([TrainingText("a", "Q: Who? A:", " Ada")], Merging(), None)[0]
+    assert row.prompt == codes(" Q: Who? A:")
+    assert row.completion == (*codes(" Ada"), END)
+
+
+def test_a_prompt_keeps_its_tokens_where_the_completion_would_merge_with_them() -> None:
+    row = tokenized([TrainingText("a", "say =", "> yes")], Merging(), None)[0]
+    assert row.prompt == codes(" say =")
+    assert row.completion == (*codes(" > yes"), END)
+
+
+class ChatTokenizer(FakeTokenizer):
+    """Ends a turn with `#`, which is not what it ends a text with."""
+
+    chat_template = "there is one"
+    all_special_ids = (ord("#"), END)
+
+    def apply_chat_template(self, turns: list[dict[str, str]], *, tokenize: bool, add_generation_prompt: bool) -> str:
+        assert not tokenize
+        assert not add_generation_prompt
+        return "".join(f"{turn['role']}: {turn['content']}#\n" for turn in turns)
+
+
+def test_the_end_of_a_turn_is_what_the_chat_template_ends_it_with() -> None:
+    """Gemma ends a turn with another token than a text: a model taught the wrong one does not know how to stop."""
+    assert end_of_turn(FakeTokenizer()) == END
+    assert end_of_turn(ChatTokenizer()) == ord("#")
+    assert tokenized([TrainingText("a", "Who?", "Ada")], ChatTokenizer(), None)[0].completion == codes("Ada#")
+
+
+def test_a_turn_that_no_special_token_ends_ends_like_a_text() -> None:
+    class Plain(ChatTokenizer):
+        all_special_ids = (END,)
+
+    assert end_of_turn(Plain()) == END
+
+
+# ------------------------------------------------------------------------------------------- windows of a text
+
+
+class TextTokenizer(FakeTokenizer):
+    all_special_tokens = ("<end>",)
+
+    def decode(self, ids: tuple[int, ...]) -> str:
+        return "".join("<end>" if id_ == END else chr(id_) for id_ in ids)
+
+
+def test_a_text_is_cut_into_windows_that_begin_with_its_title_and_end_only_at_its_end() -> None:
+    found = windows("d", "T", "ABCDEFGHIJ", TextTokenizer(), 7, "documents")
+    head = codes("T\n\n")
+    assert [window.ids for window in found] == [
+        (*head, *codes("ABCD")),
+        (*head, *codes("EFGH")),
+        (*head, *codes("IJ"), END),
+    ]
+    assert [(window.id, window.prompt, window.completion) for window in found] == [
+        ("d#1", "", "T\n\nABCD"),
+        ("d#2", "", "T\n\nEFGH"),
+        ("d#3", "", "T\n\nIJ<end>"),
+    ]
+    rows = tokenized(found, TextTokenizer(), 7)
+    assert [(row.prompt, row.completion) for row in rows] == [((), window.ids) for window in found]
+
+
+def test_a_short_text_is_one_window_under_its_own_id_and_an_empty_one_is_none() -> None:
+    assert [(w.id, w.ids) for w in windows("d", "", "ab", TextTokenizer(), 16, "replay")] == [
+        ("d", (*codes("ab"), END))
+    ]
+    assert windows("d", "T", "", TextTokenizer(), 16, "documents") == []
+
+
+def test_a_special_token_written_in_a_text_is_read_as_characters() -> None:
+    only = windows("d", "", "a<end>b", TextTokenizer(), 32, "documents")[0]
+    assert only.completion == "a< end>b<end>"
+
+
+def test_a_title_that_fills_half_a_block_is_an_error() -> None:
+    windows("d", "T" * 6, "text", TextTokenizer(), 16, "documents")
+    with pytest.raises(
+        DataError, match="document 'd': its title has 9 tokens, more than half of a block of 16"
+    ) as caught:
+        windows("d", "T" * 7, "text", TextTokenizer(), 16, "documents")
+    assert "documents.block_tokens" in str(caught.value.hint)
+
+
+@CALM
+@given(st.text("abc \n", min_size=1, max_size=90), st.text("XYZ", max_size=4), st.integers(16, 40))
+def test_nothing_of_a_text_is_lost_between_its_windows(text: str, title: str, block: int) -> None:
+    found = windows("d", title, text, TextTokenizer(), block, "documents")
+    head = len(title) + 2 if title else 0
+    assert all(len(window.ids) <= block for window in found)
+    assert all(len(window.ids) == block for window in found[:-1])
+    assert [id_ for window in found for id_ in window.ids[head:]] == [*codes(text), END]
+
+
+def test_what_carries_loss_is_shown_in_brackets() -> None:
+    assert loss_part(TrainingText("a", "Who?\n", "Ada")) == "⟦Ada<end of turn>⟧"
+    assert loss_part(TrainingText("d", "", "T\n\nab<end>", "documents", (1,))) == "⟦T\n\nab<end>⟧"
 
 
 def test_no_training_examples_are_an_error() -> None:

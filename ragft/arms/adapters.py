@@ -1,37 +1,38 @@
-"""The adapters of an experiment: what they are trained on, and training or reusing them by fingerprint."""
+"""The adapters of an experiment: trained, or reused by fingerprint, each in a folder with its record and model card."""
 
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Any, assert_never
+from typing import Any
 
 from ragft import jsonl, provenance
 from ragft.arms.bench import Bench
-from ragft.arms.knowledge import Knowledge, drawn
+from ragft.arms.dev_answers import DevAnswers, dev_answers
+from ragft.arms.knowledge import Knowledge
+from ragft.arms.recipes import Recipe, Recipes
 from ragft.config import AdapterConfig
-from ragft.data.examples import sample
-from ragft.prompts import ABSTENTION, render
-from ragft.records import Example, Passage
-from ragft.training.examples import TrainingText, tokenized
+from ragft.config.sections import Section
+from ragft.training.card import base_facts, finish
+from ragft.training.examples import TrainingText, TrainingTokens, tokenized
 
-CODE = ("training", "models/language_model.py")
-"""The parts of ragft that an adapter trained on given texts depends on."""
+NOT_TRAINING = ("card.py", "merging.py")
+"""Files of the package `training` that change nothing in what is trained."""
 
 RECORD = "ragft.json"
 """File in an adapter folder: base model, prompt, recipe, fingerprint and what training measured."""
 
+WRITTEN = "replay.jsonl"
+"""File beside the checkpoints: the text that the base model wrote for replay, which a stopped training reads again."""
 
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """The training and dev texts of one adapter, as the model will read them."""
 
-    train: tuple[TrainingText, ...]
-    dev: tuple[TrainingText, ...]
+def _code() -> tuple[str, ...]:
+    """Return the parts of ragft that an adapter trained on given texts depends on."""
+    files = sorted((Path(provenance.__file__).parent / "training").glob("*.py"))
+    return (*(f"training/{file.name}" for file in files if file.name not in NOT_TRAINING), "models/language_model.py")
 
 
 class Adapters:
@@ -39,9 +40,9 @@ class Adapters:
 
     def __init__(self, bench: Bench, knowledge: Knowledge | None) -> None:
         self._bench = bench
-        self._knowledge = knowledge
         self._prints: dict[tuple[str, int], str] = {}
         self._recipes: dict[str, Recipe] = {}
+        self._maker = Recipes(bench, knowledge)
 
     def config(self, name: str) -> AdapterConfig:
         """Return the settings of an adapter."""
@@ -50,10 +51,7 @@ class Adapters:
     def recipe(self, name: str) -> Recipe:
         """Return what an adapter is trained on."""
         if name not in self._recipes:
-            config = self.config(name)
-            splits = self._bench.splits
-            train = sample(splits.train, config.limit, self._bench.experiment.seed)
-            self._recipes[name] = Recipe(self._texts(config, train), self._texts(config, splits.dev))
+            self._recipes[name] = self._maker.recipe(self.config(name))
         return self._recipes[name]
 
     def seeds(self, name: str) -> tuple[int, ...]:
@@ -79,8 +77,13 @@ class Adapters:
                 "peft": config.peft.model_dump(),
                 "training": config.training.model_dump(),
                 "seed": chosen,
-                "code": provenance.code_fingerprint(*CODE),
+                "code": provenance.code_fingerprint(*_code()),
             }
+            if (measure := self._measure(name)) is not None:
+                identity["measured"] = measure.identity
+            if recipe.to_write:
+                settings = [recipe.to_write, config.documents.block_tokens, self._bench.experiment.seed]
+                identity["written"] = settings
             self._prints[name, chosen] = provenance.fingerprint(identity)
         return self._prints[name, chosen]
 
@@ -97,18 +100,23 @@ class Adapters:
         found: dict[str, Any] = json.loads((self.folder(name, seed) / RECORD).read_text(encoding="utf-8"))
         return found
 
+    def _measure(self, name: str) -> DevAnswers | None:
+        return dev_answers(self._bench, self.config(name), lambda: self.recipe(name).dev)
+
     def build(self, name: str, seed: int | None = None) -> bool:
         """Train the adapter unless it is there; returns whether it had to be trained. A stopped training goes on."""
         chosen = self.seeds(name)[0] if seed is None else seed
         if self.is_trained(name, chosen):
             return False
-        from ragft.training.lora import Progress, train
+        from ragft.training.running import Progress, train
 
         config, recipe, model = self.config(name), self.recipe(name), self._bench.bare_model
         limit = getattr(model.model.config, "max_position_embeddings", None)
-        rows = tokenized(recipe.train, model.tokenizer, limit)
-        dev = tokenized(recipe.dev, model.tokenizer, limit) if recipe.dev else []
         checkpoints = self._bench.workspace.training_dir(self.fingerprint(name, chosen))
+        measure = self._measure(name)
+        texts = (*recipe.train, *self._written(config, recipe, checkpoints))
+        rows = tokenized(texts, model.tokenizer, limit)
+        dev = tokenized(recipe.dev, model.tokenizer, limit) if recipe.dev else []
         with (
             self._bench.listener.work(f"Training {self.title(name, chosen)}", 0, "steps") as work,
             self._bench.workspace.building(self.folder(name, chosen)) as target,
@@ -122,76 +130,83 @@ class Adapters:
                 seen = progress.step
 
             result = train(
-                model, config, rows, dev, folder=checkpoints, target=target, seed=chosen, on_progress=on_progress
+                model,
+                config,
+                rows,
+                dev,
+                folder=checkpoints,
+                target=target,
+                seed=chosen,
+                on_progress=on_progress,
+                measure=None if measure is None else partial(measure.measured, model),
             )
-            jsonl.write_json(target / RECORD, {**self._identity(name, chosen), "training": asdict(result)})
+            record = {**self._identity(name, chosen), **_counted(texts, rows), "training": asdict(result)}
+            jsonl.write_json(target / RECORD, record)
+            finish(target, record)
         self._bench.workspace.discard(checkpoints)
         return True
 
+    def _written(self, config: AdapterConfig, recipe: Recipe, folder: Path) -> list[TrainingText]:
+        """Return the general text that the base model writes for replay; a stopped training finds it again."""
+        if not recipe.to_write:
+            return []
+        path = folder / WRITTEN
+        if not path.exists():
+            from ragft.training.replay import from_model
+
+            with self._bench.listener.work("Writing text to replay", recipe.to_write, "tokens") as work:
+                model, block = self._bench.bare_model, config.documents.block_tokens
+                found = from_model(model, block, recipe.to_write, self._bench.experiment.seed, work.advance)
+            folder.mkdir(parents=True, exist_ok=True)
+            jsonl.write_rows(path, found)
+        rows = jsonl.read_journal(path)
+        return [TrainingText(**{**row, "ids": tuple(row["ids"])}) for row in rows]
+
     def _identity(self, name: str, seed: int) -> dict[str, Any]:
-        config, folder = self.config(name), self._bench.model_folder
+        """Return what is known of an adapter before it is trained; the model card is written from it."""
+        config, folder, recipe = self.config(name), self._bench.model_folder, self.recipe(name)
+        source = self._bench.experiment.model
         return {
             "fingerprint": self.fingerprint(name, seed),
             "base_source": folder.source,
+            "base_revision": source.revision,
             "base_fingerprint": folder.fingerprint,
-            "recipe": config.recipe,
+            "base": base_facts(folder),
+            "task": self._bench.task.kind,
+            "recipe": config.recipe_text,
             "prompt": self._bench.template(config.prompt).name,
-            "examples": len(self.recipe(name).train),
-            "dev_examples": len(self.recipe(name).dev),
+            "examples": recipe.labels,
+            "dev_examples": recipe.dev_labels,
+            "data": {"train": provenance.fingerprint(recipe.train), "dev": provenance.fingerprint(recipe.dev)},
+            "settings": {"peft": _settings(config.peft), "training": _settings(config.training)},
             "seed": seed,
+            "packages": self._packages(),
         }
 
-    def _texts(self, config: AdapterConfig, examples: Sequence[Example]) -> tuple[TrainingText, ...]:
-        """Return examples as training texts; the prompt is rendered by the same code that asks the arms."""
-        match config.recipe:
-            case "closed_book":
-                completion = self._bench.task.completion
-                return tuple(self._text(config, example, (), completion(example)) for example in examples)
-            case "context":
-                return tuple(self._with_context(config, example, number) for number, example in self._drawn(examples))
-            case _:
-                assert_never(config.recipe)
-
-    def _text(
-        self, config: AdapterConfig, example: Example, passages: Sequence[Passage], completion: str
-    ) -> TrainingText:
-        form = self._bench.template(config.prompt)
-        values = self._bench.task.prompt_values
-        prompt = render(self._bench.tokenizer, form, example.input, passages=passages, values=values)
-        return TrainingText(example.id, prompt, completion)
-
-    def _drawn(self, examples: Sequence[Example]) -> list[tuple[float, Example]]:
-        """Return (place in a random order as a share of 1, example), in the order of the examples."""
-        seed = self._bench.experiment.seed
-        order = sorted(examples, key=lambda example: drawn(seed, "gold", example.id))
-        place = {example.id: position / len(order) for position, example in enumerate(order)}
-        return [(place[example.id], example) for example in examples]
-
-    def _with_context(self, config: AdapterConfig, example: Example, place: float) -> TrainingText:
-        """Return a RAFT example: shuffled retrieved passages, with the gold one among them in `gold_share` of cases."""
-        assert self._knowledge is not None
-        gold = self._knowledge.gold(example)
-        distractors = [passage for passage in self._ranked[example.id] if passage.document_id not in _documents(gold)]
-        top_k = self._bench.experiment.retrieval.top_k
-        has_gold = bool(gold) and place < config.context.gold_share
-        passages = [gold[0], *distractors[: top_k - 1]] if has_gold else distractors[:top_k]
-        random.Random(drawn(self._bench.experiment.seed, "order", example.id)).shuffle(passages)
-        abstains = bool(gold) and not has_gold and config.context.without_gold == "abstain"
-        return self._text(config, example, passages, ABSTENTION if abstains else self._bench.task.completion(example))
-
-    @cached_property
-    def _ranked(self) -> dict[str, list[Passage]]:
-        assert self._knowledge is not None
-        splits = self._bench.splits
-        rankings = self._knowledge.rankings([*splits.train, *splits.dev])
-        return {ranking.example_id: [item.passage for item in ranking.passages] for ranking in rankings}
+    def _packages(self) -> dict[str, str]:
+        versions = provenance.package_versions()
+        return {name: versions[name] for name in ("ragft", "torch", "transformers", "peft") if name in versions}
 
 
-def _documents(passages: Sequence[Passage]) -> set[str]:
-    return {passage.document_id for passage in passages}
+def _settings(section: Section) -> dict[str, Any]:
+    """Return a section's settings as they may be published: what is passed on to a library may hold any text."""
+    known = type(section).model_fields
+    dumped = section.model_dump(mode="json").items()
+    return {key: value for key, value in dumped if key in known or isinstance(value, bool | int | float)}
 
 
-def _note(progress: Any) -> str:  # noqa: ANN401 - training.lora.Progress, whose module is heavy
+def _counted(texts: Sequence[TrainingText], rows: Sequence[TrainingTokens]) -> dict[str, Any]:
+    """Return how many texts and tokens of each kind were trained on in one pass."""
+    kinds: dict[str, dict[str, int]] = {}
+    for text, row in zip(texts, rows, strict=True):
+        found = kinds.setdefault(text.kind, {"texts": 0, "tokens": 0, "label_tokens": 0})
+        found["texts"] += 1
+        found["tokens"] += row.length
+        found["label_tokens"] += len(row.completion)
+    return {"kinds": kinds}
+
+
+def _note(progress: Any) -> str:  # noqa: ANN401 - training.running.Progress, whose module is heavy
     parts = []
     if progress.loss is not None:
         parts.append(f"loss {progress.loss:.3f}")

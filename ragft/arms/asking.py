@@ -17,7 +17,7 @@ from ragft.arms.knowledge import Knowledge, drawn
 from ragft.config import ArmConfig
 from ragft.errors import RagftError
 from ragft.generation.generator import Generation, Journal, ask
-from ragft.prompts import Shot, render
+from ragft.prompts import Shot, Turn, render
 from ragft.records import Answer, ContextKind, Example, Passage
 
 CODE = ("generation", "models/language_model.py")
@@ -96,25 +96,36 @@ class Asking:
     def questions(self, arm: Arm, examples: Sequence[Example]) -> list[Question]:
         """Return the prompts of one arm."""
         contexts = self._knowledge.context(arm.retrieval, examples) if self._knowledge else [()] * len(examples)
-        form, shots = self._bench.template(arm.prompt), self._shots(arm.shots)
+        shots = self._shots(arm.shots)
         return [
-            Question(
-                example,
-                render(
-                    self._bench.tokenizer,
-                    form,
-                    example.input,
-                    passages=passages,
-                    shots=shots,
-                    values=self._bench.task.prompt_values,
-                ),
-                passages,
-            )
+            self._question(arm, example, passages, shots, ())
             for example, passages in zip(examples, contexts, strict=True)
         ]
 
+    def question(
+        self, arm: Arm, example: Example, passages: Sequence[Passage], history: Sequence[Turn] = ()
+    ) -> Question:
+        """Return the prompt of one arm over passages that were found already, with the turns before the question."""
+        return self._question(arm, example, passages, self._shots(arm.shots), history)
+
+    def _question(
+        self, arm: Arm, example: Example, passages: Sequence[Passage], shots: Sequence[Shot], history: Sequence[Turn]
+    ) -> Question:
+        prompt = render(
+            self._bench.tokenizer,
+            self._bench.template(arm.prompt),
+            example.input,
+            passages=passages,
+            shots=shots,
+            history=history,
+            values=self._bench.task.prompt_values,
+        )
+        return Question(example, prompt, tuple(passages))
+
     def _shots(self, count: int) -> list[Shot]:
         """Return the same training examples for every question, drawn by the seed."""
+        if count == 0:
+            return []  # a question that needs no shots does not read the examples either
         train = self._bench.splits.train
         chosen = random.Random(self._bench.experiment.seed).sample(train, min(count, len(train)))
         return [Shot(example.input, self._bench.task.completion(example)) for example in chosen]

@@ -8,11 +8,13 @@ the version of the code and of the libraries that make it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ragft import provenance
 from ragft.arms.listening import Listener
+from ragft.arms.roots import Origin
 from ragft.config import Experiment
 from ragft.data.checks import DataFinding, check_data
 from ragft.data.examples import Splits, load_splits
@@ -39,6 +41,17 @@ COUNTING = "all-minilm-l6-v2"
 Made = TypeVar("Made")
 
 
+class Closes(Protocol):
+    """Something that holds a file, a connection or processes."""
+
+    def close(self) -> None:
+        """Give them back."""
+        ...
+
+
+Open = TypeVar("Open", bound=Closes)
+
+
 class Bench:
     """What one experiment file names, as objects; everything is made on first use and kept.
 
@@ -51,16 +64,30 @@ class Bench:
         workspace: Workspace,
         listener: Listener,
         *,
+        origin: Origin | None = None,
         shared: dict[str, Any] | None = None,
     ) -> None:
         self.experiment = experiment
         self.workspace = workspace
         self.listener = listener
+        self.origin = origin
+        """The experiment file and the command, for which the index that is used is kept from pruning."""
         self._shared: dict[str, Any] = {} if shared is None else shared
 
     def variant(self, experiment: Experiment) -> Bench:
         """Return the bench of the same experiment with other settings; what they leave alone is not made again."""
-        return Bench(experiment, self.workspace, self.listener, shared=self._shared)
+        return Bench(experiment, self.workspace, self.listener, origin=self.origin, shared=self._shared)
+
+    def keep_open(self, resource: Open) -> Open:
+        """Return the resource, which is closed with the bench."""
+        self._shared.setdefault("opened", ExitStack()).callback(resource.close)
+        return resource
+
+    def close(self) -> None:
+        """Close what was opened here and on variants; what is used again afterwards is an error of the caller."""
+        opened: ExitStack | None = self._shared.pop("opened", None)
+        if opened is not None:
+            opened.close()
 
     def _once(self, what: str, settings: Sequence[Any], make: Callable[[], Made]) -> Made:
         """Return what was made from these settings before, here or on a variant, or make it."""
@@ -162,11 +189,11 @@ class Bench:
             found = fast_tokenizer(folder.path)
             if found is None:
                 raise RagftError(f"{folder.source} has no tokenizer that can count for the endpoint")
-            return EndpointEmbedder(config, found[0])
+            return self.keep_open(EndpointEmbedder(config, found[0]))
         with self.listener.work("Loading the embedder", 0, ""):
             from ragft.retrieval.embedder import Embedder
 
-            return Embedder(folder, config)
+            return self.keep_open(Embedder(folder, config))
 
     @cached_property
     def reranker_folder(self) -> ModelFolder | None:
@@ -278,10 +305,12 @@ class Bench:
         }
 
     def input_files(self) -> Sequence[Path]:
-        """Return the files that the experiment reads: documents and examples."""
+        """Return the files that the experiment reads: documents, examples, and text that adapters replay."""
         data = self.experiment.data
         examples = [item.path for item in (data.train, data.dev, data.eval) if item is not None]
-        return [*source_files(data.documents), *examples]
+        replays = [adapter.replay for adapter in self.experiment.adapters.values() if adapter.replay is not None]
+        replayed = dict.fromkeys(path for replay in replays for path in replay.path)
+        return [*source_files(data.documents), *examples, *replayed]
 
     def _convert(self, folder: Path, file: str, target: Path) -> None:
         with self.listener.work("Converting the model", 0, "once"):

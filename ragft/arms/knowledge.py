@@ -10,20 +10,26 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
+import numpy as np
+
 from ragft import jsonl, provenance
 from ragft.arms.bench import Bench
+from ragft.arms.roots import Use, refer, server_of
 from ragft.data.chunking import gold_passages
 from ragft.errors import RagftError
 from ragft.records import ContextKind, Example, Passage, RankedPassage, Ranking
+from ragft.retrieval.embedding import OnBatch, Vectors, silent
 from ragft.retrieval.retriever import Retriever, needs, retriever_of
 from ragft.retrieval.store import PassageStore, SyncReport, passages_fingerprint
 from ragft.retrieval.vector_cache import VectorCache
 
 if TYPE_CHECKING:
+    from ragft.config.knowledge import RetrievalConfig
     from ragft.retrieval.bm25 import Bm25Index
+    from ragft.retrieval.embedding import Embeds
 
 DEPTH = 10
-"""Passages ranked for each question at least, so that recall@10 and nDCG@10 can be measured."""
+"""Passages ranked for each question at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Knowledge:
         """Keep the bench; while `planning`, drawn passages stand in for retrieved ones where no index is built yet."""
         self._bench = bench
         self._planning = planning
-        self._by_id = {passage.id: passage for passage in bench.passages}
+        self._passages = bench.passages  # cut now: what cannot be cut is an error before anything is trained
         self._rankings: dict[str, Ranking] = {}
 
     @cached_property
@@ -60,14 +66,14 @@ class Knowledge:
                 "embedder": self._bench.embedder_identity,
                 "chunking": experiment.index.chunking.model_dump(),
                 "sources": [source.model_dump(mode="json") for source in experiment.data.documents],
-                "code": provenance.code_fingerprint("retrieval", "data/chunking.py"),
+                "code": provenance.code_fingerprint("retrieval", "data/chunking"),
             }
         )
 
     @cached_property
     def fingerprint(self) -> str:
         """Fingerprint of the index: the collection and every passage with its text."""
-        return passages_fingerprint(self.collection, self._bench.passages)
+        return passages_fingerprint(self.collection, self._passages)
 
     def is_current(self) -> bool:
         """Return whether the store holds exactly these passages, going by what the last sync wrote down."""
@@ -85,16 +91,17 @@ class Knowledge:
 
     def sync(self, *, rebuild: bool = False) -> IndexState:
         """Bring the index in step with the documents; embeds only what is new or changed."""
+        self.refer()
         if not rebuild and self.is_current():
             return self._state(None)
         pace = self._last_sync().get("seconds_per_passage")
         self._record.unlink(missing_ok=True)
         if rebuild:
             self._store.clear()
-        total, began = len(self._bench.passages), time.perf_counter()
+        total, began = len(self._passages), time.perf_counter()
         with self._bench.listener.work("Indexing passages", total, "passages") as work:
             report = self._store.sync(
-                self._bench.passages,
+                self._passages,
                 lambda texts: self._cache.documents(texts, self._bench.embedder.documents, work.advance),
                 on_unchanged=work.advance,
             )
@@ -104,42 +111,65 @@ class Knowledge:
         jsonl.write_rows(self._record, [row])
         return self._state(report)
 
+    def refer(self, *journals: Path) -> None:
+        """Keep on record that the experiment file uses this index, and these files for it: pruning leaves them."""
+        bench = self._bench
+        if bench.origin is not None:
+            names = tuple(path.relative_to(bench.workspace.root).as_posix() for path in journals)
+            server = server_of(bench.experiment.index.store)
+            use = Use(self.collection, self.fingerprint, bench.embedder_identity, server, names)
+            refer(bench.workspace, bench.origin, use)
+
     def _state(self, report: SyncReport | None) -> IndexState:
-        passages, pace = len(self._bench.passages), self._last_sync().get("seconds_per_passage")
+        passages, pace = len(self._passages), self._last_sync().get("seconds_per_passage")
         seconds = None if pace is None else passages * float(pace)
         return IndexState(self.fingerprint, len(self._bench.documents), passages, report, seconds)
 
     @cached_property
     def _store(self) -> PassageStore:
         folder, store = self._bench.workspace.chroma_dir, self._bench.experiment.index.store
-        return PassageStore(folder, self.collection, self._bench.embedder_identity, store)
+        return self._bench.keep_open(PassageStore(folder, self.collection, self._bench.embedder_identity, store))
 
     @cached_property
     def _cache(self) -> VectorCache:
-        return VectorCache(self._bench.workspace.vectors_dir, self._bench.embedder_identity)
+        return self._bench.keep_open(VectorCache(self._bench.workspace.vectors_dir, self._bench.embedder_identity))
 
     @cached_property
     def retriever(self) -> Retriever:
         """The retriever that the experiment names, over an index that is in step."""
+        return self.retriever_for(self._bench.experiment.retrieval)
+
+    def retriever_for(self, config: RetrievalConfig) -> Retriever:
+        """Return a retriever over the index; RagftError where that is not in step with the documents.
+
+        All retrievers share the store, the words, and the vectors of the queries that one of them embedded.
+        """
         if not self.is_current():
             raise RagftError("the index does not hold the documents as they are now", "run: ragft index FILE")
-        config = self._bench.experiment.retrieval
         need = needs(config)
-        if need.vectors:
-            self._store.check(self._bench.passages)
-        embeds = config.kind != "bm25"
         return retriever_of(
             config,
-            self._bench.embedder if embeds else None,
-            self._store if need.vectors else None,
-            self._words() if need.bm25 else None,
-            self._bench.reranker,
+            self._queries if config.kind != "bm25" else None,
+            self._whole_store if need.vectors else None,
+            self._words if need.bm25 else None,
+            self._bench.reranker if need.reranker else None,
         )
 
+    @cached_property
+    def _whole_store(self) -> PassageStore:
+        """The store, looked at once: one that was emptied behind our back is an error, not a poor retriever."""
+        self._store.check(self._passages)
+        return self._store
+
+    @cached_property
+    def _queries(self) -> Embeds:
+        return RememberedQueries(self._bench.embedder)
+
+    @cached_property
     def _words(self) -> Bm25Index:
         from ragft.retrieval.bm25 import Bm25Index
 
-        passages = self._bench.passages
+        passages = self._passages
         with self._bench.listener.work("Indexing words", len(passages), "passages") as work:
             return Bm25Index.opened(self._bench.workspace.bm25_dir, self.fingerprint, passages, work.advance)
 
@@ -147,6 +177,7 @@ class Knowledge:
         """Return the ranked passages of each example's input, asked of the store once per index and input."""
         if self._planning and not self.is_current():
             return [self._stand_in(example) for example in examples]
+        self.refer(self._journal)
         if not self._rankings:
             self._rankings = {row["input_sha256"]: self._read(row) for row in jsonl.read_journal(self._journal)}
         missing = [e for e in examples if provenance.sha256_text(e.input) not in self._rankings]
@@ -155,20 +186,34 @@ class Knowledge:
         return [self._ranking(example) for example in examples]
 
     @property
-    def _depth(self) -> int:
-        """Passages ranked for each question: enough for the metrics, and for distractors beside the gold ones."""
-        return max(DEPTH, 2 * self._bench.experiment.retrieval.top_k)
+    def depth(self) -> int:
+        """Passages ranked for each question: enough for distractors beside the gold ones.
+
+        Where every candidate is scored anyway, all of them: nothing is then reranked again to look deeper.
+        """
+        config = self._bench.experiment.retrieval
+        chooses = config.reranker is not None or config.mmr is not None
+        return max(DEPTH, 2 * config.top_k, config.candidates if chooses else 0)
+
+    @property
+    def documents(self) -> int:
+        """How many documents have a passage."""
+        return len(self._by_document)
+
+    def passage(self, id_: str) -> Passage:
+        """Return a passage by its id."""
+        return self._by_id[id_]
 
     @property
     def _journal(self) -> Path:
         """Where the rankings stand; by depth too, because a shorter ranking lacks what a larger top_k asks for."""
         reranker = self._bench.reranker_folder
         how = self._bench.experiment.retrieval.model_dump(exclude={"top_k", "reranker"})
-        identity = [self.fingerprint, self._depth, how, reranker.fingerprint if reranker else None]
+        identity = [self.fingerprint, self.depth, how, reranker.fingerprint if reranker else None]
         return self._bench.workspace.rankings_path(provenance.fingerprint(identity))
 
     def _stand_in(self, example: Example) -> Ranking:
-        drawn_passages = self._random(example, self._depth)
+        drawn_passages = self._random(example, self.depth)
         return Ranking(example.id, tuple(RankedPassage(passage, 0.0) for passage in drawn_passages), 0.0)
 
     def _ranking(self, example: Example) -> Ranking:
@@ -179,7 +224,7 @@ class Knowledge:
         with self._bench.listener.work("Retrieving", len(examples), "questions") as work:
             for start in range(0, len(examples), 64):
                 page = examples[start : start + 64]
-                found, seconds = self.retriever.search([example.input for example in page], self._depth)
+                found, seconds = self.retriever.search([example.input for example in page], self.depth)
                 for example, ranked in zip(page, found, strict=True):
                     key = provenance.sha256_text(example.input)
                     self._rankings[key] = Ranking(example.id, tuple(ranked), seconds)
@@ -215,21 +260,54 @@ class Knowledge:
     def gold(self, example: Example) -> list[Passage]:
         """Return the passages of the gold documents, those in which an answer stands first."""
         task = self._bench.task
-        gold = [p for id_ in example.gold_document_ids for p in self._by_document.get(id_, ())]
+        gold = self.passages_of(example.gold_document_ids)
         return gold_passages(gold, example.gold_document_ids, lambda text: task.supports(text, example))
+
+    def passages_of(self, document_ids: Iterable[str]) -> list[Passage]:
+        """Return every passage of these documents, in the order of the ids and then of the text."""
+        return [passage for id_ in document_ids for passage in self._by_document.get(id_, ())]
+
+    @cached_property
+    def _by_id(self) -> dict[str, Passage]:
+        return {passage.id: passage for passage in self._passages}
 
     @cached_property
     def _by_document(self) -> dict[str, list[Passage]]:
         found: dict[str, list[Passage]] = {}
-        for passage in self._bench.passages:
+        for passage in self._passages:
             found.setdefault(passage.document_id, []).append(passage)
         return found
 
     def _random(self, example: Example, count: int) -> tuple[Passage, ...]:
         """Return passages of documents that are not gold, drawn by a hash: an edited document moves only its own."""
         seed, gold = self._bench.experiment.seed, set(example.gold_document_ids)
-        others = (passage for passage in self._bench.passages if passage.document_id not in gold)
+        others = (passage for passage in self._passages if passage.document_id not in gold)
         return tuple(sorted(others, key=lambda passage: drawn(seed, example.id, passage.id))[:count])
+
+
+class RememberedQueries:
+    """An embedder that embeds no query twice: several retrievers are asked the same questions."""
+
+    def __init__(self, embedder: Embeds) -> None:
+        """Keep the embedder; nothing is embedded yet."""
+        self._embedder = embedder
+        self._known: dict[str, Vectors] = {}
+
+    @property
+    def identity(self) -> str:
+        """The embedder's own."""
+        return self._embedder.identity
+
+    def documents(self, texts: Sequence[str], on_batch: OnBatch = silent) -> Vectors:
+        """Return unit vectors of what is to be found; these are not kept."""
+        return self._embedder.documents(texts, on_batch)
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors of what is asked, in the order of `texts`."""
+        missing = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if missing:
+            self._known.update(zip(missing, np.split(self._embedder.queries(missing), len(missing)), strict=True))
+        return np.concatenate([self._known[text] for text in texts]) if texts else self._embedder.queries([])
 
 
 def drawn(seed: int, *parts: str) -> str:

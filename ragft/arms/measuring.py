@@ -1,4 +1,4 @@
-"""From answers and rankings to numbers: scores, clusters, estimates, and what each arm costs in tokens and seconds."""
+"""From answers to numbers: the rows of metrics.json, and what each arm costs in tokens and seconds."""
 
 from __future__ import annotations
 
@@ -14,12 +14,8 @@ from ragft.arms.round import Asked
 from ragft.evaluation.abstention import summarise_abstention
 from ragft.evaluation.answers import ANSWER_METRICS
 from ragft.evaluation.classification import macro_f1, majority_share
-from ragft.evaluation.clustering import clusters
-from ragft.evaluation.comparison import estimate_metric
-from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION, retrieval_scores
-from ragft.records import Answer, Estimate, Example, Ranking, Score
-
-RETRIEVAL_METRICS = ("recall@1", "recall@3", "recall@5", "recall@10", "mrr", "ndcg@10", "precision@5")
+from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION
+from ragft.records import Answer, Estimate, Example, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,27 +25,6 @@ class Built:
     labels: int
     training_seconds: float | None
     index_seconds: float | None
-
-
-def retrieval_estimates(bench: Bench, rankings: Sequence[Ranking]) -> tuple[Estimate, ...]:
-    """Return the retrieval metrics of the experiment's retriever at document level, with intervals."""
-    examples = {example.id: example for example in bench.splits.eval}
-    arm = f"retrieval:{bench.experiment.retrieval.kind}"
-    scores = retrieval_scores(rankings, examples, arm=arm)
-    return tuple(_estimate(bench, scores, arm, metric) for metric in RETRIEVAL_METRICS)
-
-
-def _estimate(bench: Bench, scores: Sequence[Score], arm: str, metric: str) -> Estimate:
-    compare = bench.experiment.compare
-    return estimate_metric(
-        scores,
-        arm=arm,
-        metric=metric,
-        clusters=clusters(bench.splits.eval),
-        resamples=compare.resamples,
-        level=compare.confidence,
-        seed=bench.experiment.seed,
-    )
 
 
 def metric_rows(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:

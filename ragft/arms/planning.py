@@ -10,6 +10,7 @@ from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
+from ragft.arms.recipes import KindSketch, sketch
 from ragft.arms.trials import combinations
 from ragft.config import AdapterConfig
 from ragft.evaluation.answers import is_binary
@@ -36,11 +37,18 @@ REFERENCE_FLOPS = 3.9e11
 
 @dataclass(frozen=True, slots=True)
 class PlannedAdapter:
-    """One adapter with one training seed in the plan; `tokens` counts every epoch."""
+    """One adapter with one training seed in the plan: what it is made of, and its size.
+
+    `examples` are the labelled ones, `parts` the texts of each kind in one pass, `to_write` the tokens of general text
+    that the base model would write first; `tokens` counts every epoch, `steps` are the optimiser's.
+    """
 
     name: str
     reused: bool
     examples: int
+    parts: tuple[KindSketch, ...]
+    to_write: int
+    steps: int
     tokens: int
     seconds: float
 
@@ -72,7 +80,7 @@ class Plan:
     adapters: tuple[PlannedAdapter, ...]
     arms: tuple[PlannedArm, ...]
     seconds: float
-    example: TrainingText | None
+    samples: tuple[TrainingText, ...]
     findings: tuple[str, ...]
     sweep_settings: int = 0
     sweep_prompts: int = 0
@@ -122,26 +130,45 @@ def _plan(bench: Bench, arm_names: Sequence[str], adapter_names: Sequence[str], 
         adapters=planned_adapters,
         arms=planned_arms,
         seconds=embedding + sum(a.seconds for a in planned_adapters) + sum(a.seconds for a in planned_arms),
-        example=adapters.recipe(used[-1]).train[0] if used else None,
+        samples=_samples(planned_adapters),
         findings=tuple(finding.message for finding in findings),
     )
 
 
 def needs_index(arms: Sequence[Arm], adapters: Sequence[AdapterConfig]) -> bool:
     """Return whether an arm or the recipe of an adapter reads the index."""
-    return any(arm.retrieval in ("index", "oracle") for arm in arms) or any(a.recipe == "context" for a in adapters)
+    return any(arm.retrieval in ("index", "oracle") for arm in arms) or any(a.reads_passages for a in adapters)
+
+
+def _samples(adapters: Sequence[PlannedAdapter]) -> tuple[TrainingText, ...]:
+    """Return one training text of each kind that any adapter reads."""
+    found: dict[str, TrainingText] = {}
+    for adapter in adapters:
+        for part in adapter.parts:
+            found.setdefault(part.kind, part.sample)
+    return tuple(found.values())
 
 
 def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int, speeds: Speeds) -> PlannedAdapter:
-    recipe, training = adapters.recipe(name), adapters.config(name).training
-    tokens = sum(_count(bench, text.prompt) + _count(bench, text.completion) + 1 for text in recipe.train)
-    epochs = training.num_train_epochs
-    if training.max_steps > 0:
-        seen = training.max_steps * training.per_device_train_batch_size * training.gradient_accumulation_steps
-        epochs = min(epochs, seen / len(recipe.train))
+    from ragft.training.arguments import plan_of
+
+    recipe, config = adapters.recipe(name), adapters.config(name)
+    parts = tuple(sketch(recipe, bench.tokenizer))
+    texts, tokens = sum(part.texts for part in parts), sum(part.tokens for part in parts) + recipe.to_write
+    planned = plan_of(config, round(config.training.num_train_epochs * texts), processes=1)
+    epochs = min(config.training.num_train_epochs, planned.steps * planned.effective_batch / max(1, texts))
     reused = adapters.is_trained(name, seed)
-    seconds = 0.0 if reused else tokens * epochs / speeds.training
-    return PlannedAdapter(adapters.title(name, seed), reused, len(recipe.train), round(tokens * epochs), seconds)
+    seconds = 0.0 if reused else tokens * epochs / speeds.training + recipe.to_write / speeds.writing
+    return PlannedAdapter(
+        adapters.title(name, seed),
+        reused,
+        recipe.labels,
+        parts,
+        recipe.to_write,
+        planned.steps,
+        round(tokens * epochs),
+        seconds,
+    )
 
 
 def _arm(bench: Bench, asking: Asking, arm: Arm, speeds: Speeds) -> PlannedArm:

@@ -7,6 +7,7 @@ only once its experiment file has been read, so a fault in that is told at once.
 from ragft.cli.app import app
 from ragft.cli.asking import rag_query
 from ragft.cli.experiments import compare, finetune, index
+from ragft.cli.exporting import export
 from ragft.cli.files import init, schema, validate
 from ragft.cli.runs import report, runs_app
 
@@ -16,6 +17,7 @@ app.command()(finetune)
 app.command()(index)
 app.command()(rag_query)
 app.command()(report)
+app.command()(export)
 app.add_typer(runs_app)
 app.command()(validate)
 app.command()(schema)

@@ -14,6 +14,7 @@ from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet,
 from ragft.cli.running import held, running, speaking
 
 if TYPE_CHECKING:
+    from ragft.arms.bench import Bench
     from ragft.compare import CompareResult
     from ragft.console import Terminal
     from ragft.gates import Baseline
@@ -133,6 +134,9 @@ def finetune(
     ] = None,
     set_: Set = None,
     tag: Tags = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Also write each adapter merged into its model, as a plain model folder.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be trained, and on what text.")] = False,
     as_json: Json = False,
     runs_dir: RunsDir = RUNS,
@@ -152,20 +156,46 @@ def finetune(
             from ragft.finetune import finetune as run_finetune
 
             trained = run_finetune(bench, run, adapter or ())
+            if merge:
+                _merge(bench, run, [item.name for item in trained])
         if as_json:
             terminal.json({"run": run.path, "adapters": trained})
             return
         terminal.result(adapters_table(trained))
         for item in trained:
             terminal.text(f"adapter: {run.path / 'adapter' / item.name}")
+            if merge:
+                terminal.text(f"merged model: {run.path / 'merged' / item.name}")
+
+
+def _merge(bench: Bench, run: Run, names: Sequence[str]) -> None:
+    """Write each trained adapter, merged into the base model, into the run folder."""
+    from ragft.export import record_of, write_merged
+
+    for name in names:
+        adapter = run.path / "adapter" / name
+        with run.stage(f"merge {name}"), bench.listener.work(f"Merging {name}", 0, ""):
+            merged = write_merged(adapter, bench.model_folder, run.folder(f"merged/{name}"), record_of(adapter))
+        run.note(merged={name: asdict(merged)})
 
 
 def index(
     file: File,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Embed everything again.")] = False,
     evaluate: Annotated[
-        bool, typer.Option("--evaluate/--no-evaluate", help="Measure retrieval on the eval examples' gold documents.")
+        bool, typer.Option("--evaluate/--no-evaluate", help="Measure dense, BM25 and hybrid on the eval examples.")
     ] = True,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            "--prune",
+            help="Afterwards drop what no experiment file uses any more of the index in this workspace; adapters, "
+            "answers, checkpoints and kept web pages are no index and stay.",
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --prune: only show what would be dropped, and index nothing.")
+    ] = False,
     set_: Set = None,
     tag: Tags = None,
     as_json: Json = False,
@@ -176,21 +206,54 @@ def index(
     debug: Debug = False,
 ) -> None:
     """Bring the index in step with the documents and measure retrieval."""
+    if dry_run and not prune:
+        raise typer.BadParameter("only goes with --prune", param_hint="--dry-run")
     with speaking(debug=debug, quiet=quiet) as terminal:
-        from ragft.console import estimates_table, index_text, set_aside_lines
+        if dry_run:
+            _show_unused(file, set_, terminal, workspace, wait, as_json=as_json)
+            return
+        from ragft.console import index_text, retrieval_page, set_aside_lines
 
         with running("index", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
-            from ragft.arms.measuring import metric_rows
             from ragft.index import index as run_index
+            from ragft.index import retrieval_part
 
-            result = run_index(bench, run, rebuild=rebuild, evaluate=evaluate)
-        rows = metric_rows(result.retrieval)
+            result = run_index(bench, run, rebuild=rebuild, evaluate=evaluate, drop_unused=prune)
+        found = retrieval_part(result.retrieval)
+        more = {} if result.pruned is None else {"pruned": result.pruned}
         if as_json:
-            terminal.json({"run": run.path, "index": result.state, "retrieval": rows, "set_aside": result.set_aside})
+            terminal.json({"run": run.path, "index": result.state, **found, "set_aside": result.set_aside} | more)
             return
         terminal.text(index_text(result.state))
         for line in set_aside_lines(result.set_aside, run.path / "set_aside.jsonl"):
             terminal.text(line)
-        if rows:
-            terminal.result(estimates_table(rows))
+        for part in retrieval_page(found["retrieval"], found["retrievers"]):
+            terminal.result(part)
+        if evaluate and result.retrieval is None:
+            terminal.text("retrieval was not measured: no eval example names a gold document or an answer to look for")
+        if result.pruned is not None:
+            from ragft.console.upkeep import pruned_lines
+
+            for line in pruned_lines(result.pruned):
+                terminal.text(line)
         terminal.text(f"run: {run.path}")
+
+
+def _show_unused(
+    file: Path, overrides: list[str] | None, terminal: Terminal, workspace: Path, wait: float, *, as_json: bool
+) -> None:
+    """Print what `index --prune` would drop; the workspace is held, so that nothing changes meanwhile."""
+    from ragft.arms.upkeep import prune
+    from ragft.config import load_experiment
+    from ragft.console.upkeep import pruned_lines
+    from ragft.workspace import Workspace
+
+    loaded = load_experiment(file, overrides or ())
+    space = Workspace(workspace.expanduser().resolve()).prepare()
+    with held(space, f"ragft index {file} --prune --dry-run", wait, terminal):
+        pruned = prune(space, loaded.experiment.index.store, dry_run=True)
+    if as_json:
+        terminal.json({"pruned": pruned})
+        return
+    for line in pruned_lines(pruned):
+        terminal.text(line)

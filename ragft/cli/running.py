@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ def running(
 ) -> Iterator[tuple[Bench, Run]]:
     """Load the experiment, open a run folder and, unless told otherwise, hold the workspace while the block runs."""
     from ragft.arms.bench import Bench
+    from ragft.arms.roots import Origin
     from ragft.config import load_experiment
     from ragft.runs import Run
     from ragft.workspace import Workspace
@@ -60,8 +61,9 @@ def running(
     )
 
     holding = held(space, f"ragft {command} {file}", wait, terminal) if hold else nullcontext()
-    with run, holding:
-        yield Bench(experiment, space, terminal), run
+    bench = Bench(experiment, space, terminal, origin=Origin(loaded.path, run.path.name))
+    with run, holding, closing(bench):
+        yield bench, run
 
 
 def held(space: Workspace, who: str, wait: float, terminal: Terminal) -> AbstractContextManager[None]:

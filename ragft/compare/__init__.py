@@ -10,11 +10,12 @@ from typing import Any
 from ragft.arms.asking import Arm
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import passages_in
+from ragft.arms.retrieval_quality import write_trec
 from ragft.arms.round import Round
 from ragft.compare.case import blending, case_of
 from ragft.compare.made import Made
 from ragft.compare.rows import metrics_rows
-from ragft.compare.scoring import compared, retrieval_metrics, task_metrics
+from ragft.compare.scoring import compared, retrieval_quality, task_metrics
 from ragft.errors import NotComparableError, RagftError
 from ragft.evaluation.answers import answer_metric, score_answers
 from ragft.evaluation.comparison import Comparison
@@ -111,9 +112,12 @@ def _conclude(
         answers = [answer for asked in made.asked.values() for answer in asked.answers]
         scores = score_answers(answers, examples, metrics)
         comparison = compared(bench, made, scores, primary, metrics)
-        rows = metrics_rows(bench, made, scores, comparison, retrieval_metrics(bench, made))
+        quality = retrieval_quality(bench, made)
+        rows = metrics_rows(bench, made, scores, comparison, quality)
         verdict = _verdict(bench, made, scores, comparison, rows)
     _write(run, bench, made, scores, comparison, verdict, rows)
+    if quality is not None:
+        write_trec(run, quality)
     evidence = read_evidence(run.path)
     gates = _gates(bench, run, evidence, baseline, becomes_baseline=becomes_baseline)
     _report(run)

@@ -10,27 +10,29 @@ from typing import Any
 from ragft.arms.asking import Arm
 from ragft.arms.bench import Bench
 from ragft.arms.measuring import Built, arm_row, metric_rows, retrieval_hits, task_row
+from ragft.arms.retrieval_quality import RetrievalQuality, quality_facts, quality_rows
 from ragft.arms.round import Trained
 from ragft.compare.made import Made
 from ragft.evaluation.comparison import Comparison
-from ragft.records import Estimate, Score
+from ragft.records import Score
 from ragft.runs import SCHEMA_VERSION
 
 
 def metrics_rows(
-    bench: Bench, made: Made, scores: Sequence[Score], comparison: Comparison, retrieval: Sequence[Estimate]
+    bench: Bench, made: Made, scores: Sequence[Score], comparison: Comparison, quality: RetrievalQuality | None
 ) -> dict[str, Any]:
     """Return everything that metrics.json holds but what the arms cost, which the verdict works out."""
     settings, primary = bench.experiment.compare, comparison.primary_metric
     return {
         "schema_version": SCHEMA_VERSION,
         "primary_metric": primary,
-        "metrics": metric_rows([*comparison.estimates, *retrieval]),
+        "metrics": [*metric_rows(comparison.estimates), *(quality_rows(quality) if quality else ())],
         "arms": {
             arm.name: arm_row(bench, arm, made.asked[arm.name], scores, primary, _built(made, arm)) for arm in made.arms
         },
         "task": task_row(bench),
         "retrieval": _retrieval_row(bench, made, scores, primary),
+        "retrievers": None if quality is None else quality_facts(quality),
         "adapters": {item.title: _adapter_row(made, item) for item in made.trained},
         "data": _data_row(bench, made),
         "reused": _reused(made),

@@ -1,15 +1,15 @@
-"""Scores compared: the metrics of a task, the comparison of its arms, and the metrics of the retriever."""
+"""Scores compared: the metrics of a task, the comparison of its arms, and the retrievers side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ragft.arms.bench import Bench
-from ragft.arms.measuring import retrieval_estimates
+from ragft.arms.retrieval_quality import RetrievalQuality, evaluate_retrieval
 from ragft.compare.made import Made
 from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import Comparison, compare_arms
-from ragft.records import Estimate, Score
+from ragft.records import Score
 
 
 def task_metrics(bench: Bench) -> tuple[str, tuple[str, ...]]:
@@ -45,9 +45,9 @@ def compared(
     )
 
 
-def retrieval_metrics(bench: Bench, made: Made) -> tuple[Estimate, ...]:
-    """Return the retrieval metrics, where an arm retrieves and eval examples name gold documents."""
-    reads, knowledge = any(arm.retrieval == "index" for arm in made.arms), made.round.knowledge
-    if knowledge is None or not reads or not any(example.gold_document_ids for example in bench.splits.eval):
-        return ()
-    return retrieval_estimates(bench, knowledge.rankings(bench.splits.eval))
+def retrieval_quality(bench: Bench, made: Made) -> RetrievalQuality | None:
+    """Return the retrievers side by side, where an arm retrieves and eval examples say what is to be found."""
+    knowledge = made.round.knowledge
+    if knowledge is None or not any(arm.retrieval == "index" for arm in made.arms):
+        return None
+    return evaluate_retrieval(bench, knowledge)

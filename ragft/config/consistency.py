@@ -12,11 +12,11 @@ from ragft.config.variants import sweep_faults
 def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield (location, message) of each name that points at nothing and each section that needs another."""
     data = experiment.data
-    if experiment.adapters and data.train is None:
+    if data.train is None and any(adapter.reads_labels for adapter in experiment.adapters.values()):
         yield ("adapters",), "adapters need data.train"
     for name, adapter in experiment.adapters.items():
-        if adapter.recipe == "context" and not data.documents:
-            yield ("adapters", name, "recipe"), "the context recipe needs data.documents"
+        if adapter.reads_documents and not data.documents:
+            yield ("adapters", name, "recipe"), f"the recipe {adapter.recipe_text} needs data.documents"
         if len(set(adapter.seeds)) != len(adapter.seeds):
             yield ("adapters", name, "seeds"), "a seed is named twice"
     for name, arm in experiment.compare.arms.items():

@@ -35,9 +35,9 @@ def _default_arms(adapters: Mapping[str, Any], has_train: bool, has_documents: b
     if has_documents:
         arms["rag"] = {"retrieval": "index"}
     for name, adapter in adapters.items():
-        closed_book = not isinstance(adapter, Mapping) or adapter.get("recipe", "closed_book") == "closed_book"
+        from_memory = not isinstance(adapter, Mapping) or _answers_from_memory(adapter.get("recipe", "closed_book"))
         prefix = "finetuned" if name == "closed_book" else f"{name}_adapter" if name in _STANDARD_ARMS else name
-        if closed_book:
+        if from_memory:
             arms[prefix] = {"adapter": name}
         if has_documents:
             arms[f"{prefix}_rag"] = {"adapter": name, "retrieval": "index"}
@@ -45,3 +45,9 @@ def _default_arms(adapters: Mapping[str, Any], has_train: bool, has_documents: b
         arms["oracle"] = {"retrieval": "oracle"}
         arms["random_context"] = {"retrieval": "random"}
     return arms
+
+
+def _answers_from_memory(recipe: object) -> bool:
+    """Return whether an adapter is worth asking without passages: not where it has only ever read with them."""
+    kinds = {kind for kind, weight in recipe.items() if weight} if isinstance(recipe, Mapping) else {recipe}
+    return kinds != {"context"}

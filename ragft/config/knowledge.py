@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
+from ragft.config.databases import DatabaseUrl
 from ragft.config.sections import FilePath, ModelSource, Section, Shorthand, Words
 from ragft.records import Scalar
 
@@ -64,7 +65,7 @@ class DatabaseSource(Section):
     """Documents from a database: one for each row of a query."""
 
     kind: Literal["database"]
-    url: str
+    url: DatabaseUrl
     """SQLAlchemy's address of the database, such as `sqlite:///facts.db`; secrets as ${VAR}."""
     query: str
     """A SELECT statement."""
@@ -137,12 +138,20 @@ class EmbedderConfig(Section):
 class ChunkingConfig(Section):
     """How documents become passages."""
 
-    kind: Literal["recursive"] = "recursive"
-    """`recursive` splits at paragraphs, then lines, then sentences, then words, until a chunk is small enough."""
+    kind: Literal["recursive", "sentence", "markdown", "none"] = "recursive"
+    """`recursive` splits at paragraphs, then lines, then sentences, then words, until a chunk is small enough;
+    `sentence` packs whole sentences; `markdown` splits at headings, the path of headings becoming the title;
+    `none` keeps each document whole."""
     chunk_tokens: int = Field(default=256, ge=16)
-    """Largest passage with its title, in tokens of the embedder; more than the embedder reads is an error."""
+    """Largest passage with its title, in tokens of the embedder; more than the embedder reads is an error.
+    With `none` it is the longest document, and a longer one is an error. With `markdown` the path of headings takes a
+    quarter of it at most: a longer path loses its outermost headings, marked by `…`."""
     overlap_tokens: int = Field(default=0, ge=0)
-    """Tokens that a passage repeats from the one before."""
+    """Tokens that a passage repeats from the one before, half of its text at most; whole sentences with `sentence`,
+    only inside a section with `markdown`, nothing with `none`."""
+    language: str = Field(default="en", pattern=r"^[a-z]{2,3}(-[a-z0-9]{2,8})*$")
+    """Language whose abbreviations end no sentence with `sentence`, as a code such as `de`; a code that is not known is
+    taken for English. Punctuation of every script is understood in any case."""
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ragft.config.databases import relative_part
 from ragft.config.expectations import inside
 from ragft.config.faults import Location
 from ragft.config.interpolation import Expansion, hide_and_escape
@@ -75,11 +76,18 @@ def _put(values: Any, location: Location, value: str) -> None:  # noqa: ANN401 -
 
 
 def _reference(expansion: Expansion, value: object, folder: str) -> str:
-    """Return the text to write for a value that holds variables; one anchored to `folder` keeps that anchor."""
+    """Return the text to write for a value that holds variables; one anchored to `folder` keeps that anchor.
+
+    The address of a SQLite file whose beginning comes out of a variable, or all of it, stays as it was written: the
+    anchor stands in the middle of such a value, and a value is never written.
+    """
     is_anchored = isinstance(value, str) and value != expansion.text
-    is_relative = not (expansion.text.startswith("~") or Path(expansion.text).is_absolute())
-    if is_anchored and is_relative:
-        return f"{folder}/{expansion.template}"
+    is_home = expansion.text.startswith("~") or Path(expansion.text).is_absolute()
+    if is_anchored and not is_home:
+        start = relative_part(expansion.text) or 0
+        if expansion.template.startswith(expansion.text[:start]):
+            path = expansion.template[start:]
+            return expansion.template if path.startswith("~") else f"{expansion.text[:start]}{folder}/{path}"
     return _Reference(expansion.template) if expansion.whole else expansion.template
 
 

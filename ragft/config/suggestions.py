@@ -38,6 +38,8 @@ FOREIGN_NAMES = {
 
 _IN_SECTION = {
     ("training", "batch_size"): f"{_TRAINING}.per_device_train_batch_size",
+    ("chunking", "strategy"): "index.chunking.kind",
+    ("chunking", "method"): "index.chunking.kind",
     ("chunking", "max_tokens"): "index.chunking.chunk_tokens",
     ("chunking", "size"): "index.chunking.chunk_tokens",
     ("embedder", "model"): "index.embedder.source",

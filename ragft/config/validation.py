@@ -60,7 +60,7 @@ class _Translator:
         node, value = self._expectations.root, self._contents.values
         for part in detail["loc"]:
             child = self._expectations.child(node, part, value)
-            is_unknown_key = detail["type"] == "extra_forbidden" and part == detail["loc"][-1]
+            is_unknown_key = detail["type"] in ("extra_forbidden", "value_error") and part == detail["loc"][-1]
             if (child is None and not is_unknown_key) or part == "[key]":
                 continue
             node = child or {}

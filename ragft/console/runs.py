@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ragft.console.numbers import duration, number, with_interval
+from ragft.console.retrieval import PREFIX as RETRIEVERS
+from ragft.console.tables import batch_text, signs
 from ragft.console.texts import DECISION_COLOURS, bullets
 
 if TYPE_CHECKING:
@@ -195,35 +197,59 @@ def _results(metrics: Mapping[str, Any], shipped: str | None) -> Iterator[Render
 
 
 def _retrieval(metrics: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Yield one row for each retriever: `compare` has its metrics among the others, `index` apart."""
+    """Yield one row for each retriever, by what is found; `compare` has the metrics among others, `index` apart."""
+    from ragft.evaluation.retrieval import by_level  # kept out of `runs list`
+
     apart = metrics.get("retrieval")
     rows = [*(metrics.get("metrics") or ()), *(apart if isinstance(apart, list) else ())]
     cells: dict[str, dict[str, str]] = {}
     for row in rows:
-        if isinstance(row, dict) and str(row.get("arm")).startswith("retrieval:"):
+        if isinstance(row, dict) and str(row.get("arm")).startswith(RETRIEVERS):
             value = row["value"] if "value" in row else row.get("mean")
-            cells.setdefault(str(row["arm"]).partition(":")[2], {})[str(row.get("metric"))] = number(value)
-    if cells:
-        names = list(dict.fromkeys(name for row in cells.values() for name in row))
-        table = _table("retrieval", *names, right=names)
+            cells.setdefault(str(row["arm"]).removeprefix(RETRIEVERS), {})[str(row.get("metric"))] = number(value)
+    every = dict.fromkeys(name for row in cells.values() for name in row)
+    for level, names in by_level(every):
+        first = "retrieval" if level == "documents" else f"retrieval: {level}"
+        shown = [short for _, short in names]
+        table = _table(first, *shown, right=shown)
         for kind, row in cells.items():
-            table.add_row(escape(kind), *(row.get(name, "") for name in names))
+            table.add_row(escape(kind), *(row.get(name, "") for name, _ in names))
         yield table
+    facts = metrics.get("retrievers")
+    if isinstance(facts, dict) and facts.get("finding"):
+        yield Text(str(facts["finding"]), style="dim")
 
 
 def _adapters(metrics: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Yield what `finetune` measured of each adapter."""
-    records = metrics.get("adapters")
-    table = _table("adapter", "steps", "train loss", "dev loss", "seconds", right=("steps", *TRAINED))
-    for name, record in records.items() if isinstance(records, dict) else ():
-        measured = record.get("training", record)
-        losses = (number(measured.get("train_loss")), number(measured.get("dev_loss")))
-        table.add_row(escape(name), str(measured.get("steps")), *losses, number(measured.get("seconds"), 1))
-    if table.row_count:
-        yield table
+    """Yield what `finetune` measured of each adapter, and the signs of trouble; older runs have fewer columns."""
+    found = metrics.get("adapters")
+    records = {name: row.get("training", row) for name, row in found.items()} if isinstance(found, dict) else {}
+    if not records:
+        return
+    columns = [title for title, cell in TRAINED.items() if any(cell(measured) for measured in records.values())]
+    table = _table("adapter", *columns, right=[title for title in columns if title != "method"])
+    for name, measured in records.items():
+        table.add_row(escape(name), *(TRAINED[title](measured) for title in columns))
+    yield table
+    for name, measured in records.items():
+        yield from signs(name, measured)
 
 
-TRAINED = ("train loss", "dev loss", "seconds")
+def _speed(measured: Mapping[str, Any]) -> str:
+    seconds, tokens = measured.get("seconds"), measured.get("tokens_seen")
+    return number(tokens / seconds, 0) if tokens and seconds else ""
+
+
+TRAINED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "method": lambda measured: str(measured.get("method", "")),
+    "steps": lambda measured: str(measured.get("steps")),
+    "batch": batch_text,
+    "train loss": lambda measured: number(measured.get("train_loss")),
+    "dev loss": lambda measured: number(measured.get("dev_loss")),
+    "seconds": lambda measured: number(measured.get("seconds"), 1),
+    "tokens/s": _speed,
+}
+"""The columns of what training measured."""
 
 
 def _stages(details: RunDetails) -> Table:

@@ -1,12 +1,14 @@
-"""Tables of results: arms, adapters, metrics."""
+"""Tables of results: arms and adapters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ragft.console.numbers import number, with_interval
 
@@ -42,34 +44,41 @@ def arms_table(metrics: Mapping[str, Any], verdict: Any) -> Table:  # noqa: ANN4
     return table
 
 
-def estimates_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return a table of metrics with their intervals and counts."""
+def adapters_table(trained: Sequence[Any]) -> Group:
+    """Return a table of adapters (method, steps, losses, speed, whether each was reused) and the signs of trouble."""
     table = Table(header_style="bold", pad_edge=False)
-    table.add_column("metric")
-    table.add_column("mean (interval)", justify="right")
-    table.add_column("n", justify="right")
-    table.add_column("not scored", justify="right")
-    for row in rows:
-        table.add_row(row["metric"], with_interval(row), str(row["n"]), str(row["n_unscored"]))
-    return table
-
-
-def adapters_table(trained: Sequence[Any]) -> Table:
-    """Return a table of adapters: recipe, examples, steps, losses, seconds, and whether each was reused."""
-    table = Table(header_style="bold", pad_edge=False)
-    for title in ("adapter", "recipe", "examples", "steps", "train loss", "dev loss", "seconds", "tokens/s", ""):
-        table.add_column(title, justify="left" if title in ("adapter", "recipe", "") else "right")
+    texts = ("adapter", "recipe", "method", "")
+    for title in ("adapter", "recipe", "method", "examples", "steps", "batch", *LOSSES, "seconds", "tokens/s", ""):
+        table.add_column(title, justify="left" if title in texts else "right")
     for item in trained:
         measured = item.record["training"]
         table.add_row(
             escape(item.name),
             item.record["recipe"],
+            measured.get("method", ""),
             str(item.record["examples"]),
             str(measured["steps"]),
+            batch_text(measured),
             number(measured["train_loss"]),
             number(measured["dev_loss"]),
             number(measured["seconds"], 1),
             number(measured["tokens_seen"] / max(measured["seconds"], 1e-9), 0),
             "trained" if item.trained else "reused",
         )
-    return table
+    return Group(table, *(line for item in trained for line in signs(item.name, item.record["training"])))
+
+
+LOSSES = ("train loss", "dev loss")
+
+
+def batch_text(measured: Mapping[str, Any]) -> str:
+    """Return how many examples one optimiser step read, and in how many processes where there were several."""
+    batch, processes = measured.get("effective_batch"), measured.get("processes", 1)
+    if not batch:
+        return ""
+    return f"{batch} in {processes} processes" if processes > 1 else str(batch)
+
+
+def signs(name: str, measured: Mapping[str, Any]) -> list[Text]:
+    """Return a yellow line for each sign of trouble that the training of an adapter showed."""
+    return [Text(f"{name}: {sign}", style="yellow") for sign in measured.get("signs", ())]

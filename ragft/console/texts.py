@@ -1,4 +1,4 @@
-"""Results that are text: the verdict, an answer with its sources, the index, the plan."""
+"""Results that are text: the verdict, the index, the plan."""
 
 from __future__ import annotations
 
@@ -65,39 +65,22 @@ def set_aside_lines(set_aside: Sequence[Any], path: Path) -> list[str]:
     return lines if len(set_aside) <= SHOWN else [*lines, f"  and {len(set_aside) - SHOWN} more"]
 
 
-def answer_text(result: Any, *, show_prompt: bool) -> Text:  # noqa: ANN401 - query.QueryResult
-    """Return an answer with its numbered sources, the answer highlighted where it stands in them."""
-    text = Text()
-    if show_prompt:
-        text.append(f"{result.prompt}\n", style="dim")
-    text.append(f"{result.answer or '(no answer)'}\n", style="bold")
-    for source in result.sources:
-        passage = source.passage
-        score = "" if source.score is None else f", similarity {source.score:.2f}"
-        mark = " ← cited" if source.cited else ""
-        text.append(f"\n[{source.number}] {passage.title or passage.document_id}", style="cyan")
-        text.append(f"  {passage.document_id}, characters {passage.start}-{passage.end}{score}{mark}\n", style="dim")
-        body = Text(passage.text)
-        if source.holds_answer:
-            body.highlight_words([result.answer.strip(" .")], style="bold black on yellow", case_sensitive=False)
-        text.append_text(body).append("\n")
-    text.append(
-        f"\n{result.arm}: retrieval {result.retrieval_seconds:.2f} s, answer {result.generation_seconds:.2f} s, "
-        f"{result.prompt_tokens} prompt tokens, {result.output_tokens} output tokens",
-        style="dim",
-    )
-    return text
-
-
 def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
     """Return a plan: what is built or reused, prompts, tokens, time, and one training example with its loss marked."""
+    from ragft.training.examples import loss_part
+
     text = Text("Plan\n", style="bold")
     if plan.index_reused is not None:
         state = "reused" if plan.index_reused else "built or brought in step"
         text.append(f"  index: {plan.documents} documents, {plan.passages} passages, {state}\n")
     for item in plan.adapters:
-        state = "reused" if item.reused else f"trained on {item.tokens:,} tokens, about {duration(item.seconds)}"
-        text.append(f"  adapter {item.name}: {item.examples} examples, {state}\n")
+        size = f"{item.steps} steps, {item.tokens:,} tokens, about {duration(item.seconds)}"
+        text.append(f"  adapter {item.name}: {item.examples} examples, {'reused' if item.reused else size}\n")
+        for part in item.parts:
+            counts = f"{part.texts} texts, {part.tokens:,} tokens, {part.label_tokens:,} of them with loss"
+            text.append(f"    {part.kind}: {counts}\n", style="dim")
+        if item.to_write:
+            text.append(f"    replay: the base model writes {item.to_write:,} tokens first\n", style="dim")
     for item in plan.arms:
         left = item.prompts - item.answered
         state = f"{item.prompt_tokens:,} prompt tokens, about {duration(item.seconds)}" if left else "reused"
@@ -113,8 +96,9 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
         text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")
     for finding in plan.findings:
         text.append(f"  data: {finding}\n", style="yellow")
-    if plan.example is not None:
-        text.append(f"\nTraining example {plan.example.id}; only the part in ⟦ ⟧ carries the loss\n", "bold")
-        marked = f"⟦{plan.example.completion}<end of turn>⟧"
-        text.append(plan.example.prompt, style="dim").append(marked, style="bold black on green")
+    for number, sample in enumerate(plan.samples):
+        title = f"Training example {sample.id} ({sample.kind}); only the part in ⟦ ⟧ carries the loss\n"
+        text.append("\n" if number == 0 else "\n\n").append(title, style="bold")
+        text.append(sample.prompt, style="dim")
+        text.append(loss_part(sample), style="bold black on green")
     return text

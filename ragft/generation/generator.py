@@ -39,6 +39,19 @@ class Generator(Protocol):
         ...
 
 
+class Streams(Generator, Protocol):
+    """A generator that also tells what it says while it says it."""
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that a prompt and its answer may have together; None where no limit is known."""
+        ...
+
+    def stream(self, prompt: str, on_text: Callable[[str], None]) -> Generation:
+        """Return the answer to one prompt; `on_text` is given all of it that stands fast, each time that grows."""
+        ...
+
+
 class Journal:
     """Answers by the SHA-256 of their prompt, appended batch by batch; a batch is on the disk whole or not at all."""
 

@@ -1,26 +1,37 @@
-"""Answers from a causal language model in this process, with PEFT adapters switched on one copy of the base weights."""
+"""Answers from a causal language model in this process, with what was trained switched on over one loaded base.
+
+PEFT adapters lie beside the base weights and are switched; fully trained weights take the base's place while they
+answer. Knows nothing of tasks or arms.
+"""
 
 from __future__ import annotations
 
 import copy
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
-from transformers import GenerationConfig
+from peft import PeftConfig, PeftModel
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from ragft.errors import RagftError
 from ragft.generation.generator import Generation
+from ragft.generation.words import whole_words
 from ragft.models.language_model import LanguageModel
 from ragft.models.memory import peak_tensor_bytes
+from ragft.models.turns import end_of_turn
+from ragft.records import FinishReason
 
 ADAPTER_RECORD = "ragft.json"
 """File in an adapter folder that says which base model and prompt the adapter belongs to."""
+
+PEFT_CONFIG = "adapter_config.json"
+"""File that makes a folder a PEFT adapter; a folder without it holds a whole model."""
 
 MIN_LOGIT_CHANGE = 1e-4
 """An adapter that moves no logit by more than this was not loaded."""
@@ -33,8 +44,10 @@ class LocalGenerator:
         self._lm = language_model
         self._model: Any = language_model.model
         self._loaded: dict[Path, str] = {}
-        # Before any adapter is put in; tied weights are one parameter and count once.
-        self._weight_bytes = sum(weight.numel() * weight.element_size() for weight in self._model.parameters())
+        self._proven: set[Path] = set()
+        # Before any adapter is put in, which renames them; tied weights are one parameter and count once.
+        self._weights: dict[str, torch.nn.Parameter] = dict(self._model.named_parameters())
+        self._weight_bytes = sum(weight.numel() * weight.element_size() for weight in self._weights.values())
         tokenizer = language_model.tokenizer
         self._config: Any = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_new_tokens,
@@ -59,9 +72,17 @@ class LocalGenerator:
 
     @contextmanager
     def adapter(self, folder: Path | None) -> Iterator[None]:
-        """Answer with the adapter in `folder` inside this block, or with the bare base model for None."""
+        """Answer with what was trained into `folder` inside this block, or with the bare base model for None.
+
+        A PEFT adapter stays loaded, and choosing it again costs nothing. Fully trained weights are read from the disk
+        each time, and the base's wait in main memory.
+        """
         if folder is None:
             with self._disabled():
+                yield
+            return
+        if not (folder / PEFT_CONFIG).exists():
+            with self._disabled(), self._exchanged(folder):
                 yield
             return
         if folder not in self._loaded:
@@ -76,6 +97,9 @@ class LocalGenerator:
     def _load(self, folder: Path) -> None:
         """Add an adapter to the model and prove that it changes the logits."""
         check_base(folder, self._lm)
+        kind = PeftConfig.from_pretrained(str(folder)).peft_type
+        if isinstance(self._model, PeftModel) and self._model.active_peft_config.peft_type != kind:
+            self.unload()  # PEFT holds adapters of one kind at a time: LoRA beside LoRA, IA3 beside IA3
         if isinstance(self._model, PeftModel):
             name = f"adapter{len(self._model.peft_config)}"
             self._model.load_adapter(folder, adapter_name=name)
@@ -86,19 +110,52 @@ class LocalGenerator:
         self._prove(folder, name)
         self._loaded[folder] = name
 
-    @torch.inference_mode()
-    def _prove(self, folder: Path, name: str) -> None:
-        ids = self._lm.tokenizer("The answer to the question is", return_tensors="pt").to(self._lm.device)
-        self._model.set_adapter(name)
-        tuned = self._model(**ids).logits.float()
-        with self._model.disable_adapter():
-            base = self._model(**ids).logits.float()
-        change = (tuned - base).abs().max().item()
-        if not change > MIN_LOGIT_CHANGE:
+    @contextmanager
+    def _exchanged(self, folder: Path) -> Iterator[None]:
+        """Put the weights of the model in `folder` in the place of the base's, which come back bit for bit."""
+        check_base(folder, self._lm)
+        trained = self._read(folder)
+        before = self._probed() if folder not in self._proven else None
+        kept = {name: weight.data.to("cpu") for name, weight in self._weights.items()}
+        try:
+            for name, weight in self._weights.items():
+                weight.data = trained.pop(name).to(self._lm.device)
+            if before is not None:
+                _check_change(folder, self._probed(), before)
+                self._proven.add(folder)
+            yield
+        finally:
+            for name, weight in self._weights.items():
+                weight.data = kept.pop(name).to(self._lm.device)
+
+    def _read(self, folder: Path) -> dict[str, torch.Tensor]:
+        """Return the weights of a model folder by name; raises RagftError unless they have the base's shapes."""
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self._lm.dtype, local_files_only=True)
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise RagftError(
-                f"the adapter in {folder} changes no logit (largest change {change:.2g}): it was not loaded",
-                "train it again: ragft finetune FILE",
+                f"{folder} holds neither an adapter nor a whole model: {error}", "train it again: ragft finetune FILE"
+            ) from error
+        found = {name: weight.data for name, weight in model.named_parameters()}
+        if {name: weight.shape for name, weight in found.items()} != {n: w.shape for n, w in self._weights.items()}:
+            raise RagftError(
+                f"the model in {folder} has other weights than its base", "train it again: ragft finetune FILE"
             )
+        return found
+
+    @torch.inference_mode()
+    def _probed(self) -> torch.Tensor:
+        """Return the logits of a fixed text, of whoever would answer now."""
+        ids = self._lm.tokenizer("The answer to the question is", return_tensors="pt").to(self._lm.device)
+        logits: torch.Tensor = self._model(**ids).logits.float()
+        return logits
+
+    def _prove(self, folder: Path, name: str) -> None:
+        self._model.set_adapter(name)
+        tuned = self._probed()
+        with self._model.disable_adapter():
+            base = self._probed()
+        _check_change(folder, tuned, base)
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str]) -> list[Generation]:
@@ -114,12 +171,43 @@ class LocalGenerator:
         lengths = batch["attention_mask"].sum(dim=1).tolist()
         return [self._generation(ids, length, seconds) for ids, length in zip(answers, lengths, strict=True)]
 
+    @torch.inference_mode()
+    def stream(self, prompt: str, on_text: Callable[[str], None]) -> Generation:
+        """Return what `generate` answers to one prompt, telling `on_text` all that was said so far, word by word.
+
+        What is told only grows: each text begins with the one before, and the last one is the whole answer. A word is
+        told when the next one begins, so nobody sees half of a word or of a character.
+        """
+        started = time.perf_counter()
+        batch = self._lm.tokenizer([prompt], return_tensors="pt", add_special_tokens=False).to(self._lm.device)
+        length = int(batch["input_ids"].shape[1])
+        self._check_room(length)
+        words = _Words(lambda ids: self._said(ids), on_text, length)
+        output = self._model.generate(**batch, generation_config=self._config, streamer=words)
+        generation = self._generation(output[0, length:].tolist(), length, time.perf_counter() - started)
+        words.tell(generation.text)
+        return generation
+
     def _generation(self, ids: list[int], prompt_tokens: int, seconds: float) -> Generation:
         """Cut an answer at its end of turn; an answer without one has reached the cap."""
-        stops = [position for position, token in enumerate(ids) if token in self._config.eos_token_id]
-        kept = ids[: stops[0]] if stops else ids
-        text = str(self._lm.tokenizer.decode(kept, skip_special_tokens=True)).strip()
-        return Generation(text, prompt_tokens, len(kept) + bool(stops), seconds, "stop" if stops else "length")
+        kept = self._kept(ids)
+        stopped = len(kept) < len(ids)
+        reason: FinishReason = "stop" if stopped else "length"
+        return Generation(self._said(ids), prompt_tokens, len(kept) + stopped, seconds, reason)
+
+    def _kept(self, ids: list[int]) -> list[int]:
+        """Return the tokens before the end of turn."""
+        stops = (position for position, token in enumerate(ids) if token in self._config.eos_token_id)
+        return ids[: next(stops, len(ids))]
+
+    def _said(self, ids: list[int]) -> str:
+        return str(self._lm.tokenizer.decode(self._kept(ids), skip_special_tokens=True)).strip()
+
+    @property
+    def context_tokens(self) -> int | None:
+        """Tokens that a prompt and its answer may have together; None where the model's files do not say."""
+        limit: int | None = getattr(self._lm.model.config, "max_position_embeddings", None)
+        return limit
 
     def peak_bytes(self, prompt: str) -> int:
         """Return the bytes of the base weights and, at their highest, of the tensors that reading one prompt takes.
@@ -134,7 +222,7 @@ class LocalGenerator:
         return self._weight_bytes + work
 
     def _check_room(self, prompt_tokens: int) -> None:
-        limit = getattr(self._lm.model.config, "max_position_embeddings", None)
+        limit = self.context_tokens
         if limit is not None and prompt_tokens + self._config.max_new_tokens > limit:
             raise RagftError(
                 f"a prompt of {prompt_tokens} tokens and {self._config.max_new_tokens} new ones exceed the model's "
@@ -143,11 +231,57 @@ class LocalGenerator:
             )
 
 
+class _Words:
+    """Takes tokens as `generate` makes them (it asks for `put` and `end`) and tells the words that they make."""
+
+    def __init__(self, said: Callable[[list[int]], str], on_text: Callable[[str], None], prompt_tokens: int) -> None:
+        self._said, self._on_text = said, on_text
+        self._left = prompt_tokens  # the prompt itself is put first
+        self._ids: list[int] = []
+        self._told = ""
+
+    def put(self, tokens: torch.Tensor) -> None:
+        """Take the next tokens and tell the words that are whole."""
+        ids = tokens.flatten().tolist()
+        skipped = min(self._left, len(ids))
+        self._left -= skipped
+        if len(ids) > skipped:
+            self._ids += ids[skipped:]
+            self.tell(whole_words(self._said(self._ids)))
+
+    def end(self) -> None:
+        """Do nothing: the last word is told with the whole answer."""
+
+    def tell(self, text: str) -> None:
+        """Tell a text that goes on where the last one ended; one that takes something back waits until it does not."""
+        if len(text) > len(self._told) and text.startswith(self._told):
+            self._told = text
+            self._on_text(text)
+
+
+def _check_change(folder: Path, tuned: torch.Tensor, base: torch.Tensor) -> None:
+    """Raise RagftError unless what was trained into `folder` moves a logit."""
+    change = (tuned - base).abs().max().item()
+    if not change > MIN_LOGIT_CHANGE:
+        raise RagftError(
+            f"the adapter in {folder} changes no logit (largest change {change:.2g}): it was not loaded",
+            "train it again: ragft finetune FILE",
+        )
+
+
 def end_of_turn_ids(language_model: LanguageModel) -> list[int]:
-    """Return the ids that end an answer: those of the model's generation config and the tokenizer's end token."""
+    """Return the ids that end an answer.
+
+    They are those of the model's generation config, the tokenizer's end token, and what the chat template ends a turn
+    with, which training teaches and a base model's configuration may not name.
+    """
     configured = getattr(language_model.model.generation_config, "eos_token_id", None)
     ids = configured if isinstance(configured, list) else [configured]
-    return sorted({int(token) for token in [*ids, language_model.tokenizer.eos_token_id] if token is not None})
+    tokenizer = language_model.tokenizer
+    own = [tokenizer.eos_token_id]
+    if tokenizer.eos_token_id is not None:
+        own.append(end_of_turn(tokenizer))
+    return sorted({int(token) for token in [*ids, *own] if token is not None})
 
 
 def check_base(folder: Path, language_model: LanguageModel) -> None:

@@ -57,7 +57,7 @@ class VerdictFacts:
 
 @dataclass(frozen=True, slots=True)
 class MetricValue:
-    """One mean of metrics.json; `arm` is "retrieval:<kind>" for a metric of rankings."""
+    """One mean of metrics.json; `arm` is "retrieval:<name>" for a metric of rankings."""
 
     arm: str
     metric: str
@@ -134,7 +134,7 @@ class LossPoint:
 
 @dataclass(frozen=True, slots=True)
 class AdapterFacts:
-    """What training one adapter took and reached."""
+    """What training one adapter took and reached; `signs` are signs of trouble in its history, in sentences."""
 
     name: str
     recipe: str | None
@@ -148,6 +148,17 @@ class AdapterFacts:
     best_step: int | None
     reused: bool
     history: tuple[LossPoint, ...]
+    method: str | None = None
+    processes: int | None = None
+    effective_batch: int | None = None
+    signs: tuple[str, ...] = ()
+
+    @property
+    def tokens_per_second(self) -> int | None:
+        """Training tokens read in a second, measurements of the dev set included; None where it was not timed."""
+        if self.tokens_seen is None or not self.seconds:
+            return None
+        return round(self.tokens_seen / self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +188,27 @@ class RetrievalFacts:
     documents: int | None
     passages: int | None
     hits: tuple[Hits, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverFacts:
+    """What the retrievers side by side show; contrasts name them as metrics do, "retrieval:<name>"."""
+
+    finding: str
+    notes: tuple[str, ...]
+    contrasts: tuple[RetrieverContrast, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieverContrast:
+    """A paired difference between two retrievers on one metric; `declared` is False for exploratory ones."""
+
+    first: str
+    second: str
+    metric: str
+    difference: float | None
+    interval: Interval | None
+    declared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +298,7 @@ class ReportData:
     limits: Pairs = ()
     gates: GateFacts | None = None
     sweep: SweepFacts | None = None
+    retrievers: RetrieverFacts | None = None
 
     @property
     def primary_metric(self) -> str:

@@ -12,7 +12,8 @@ _METRICS = {
     "accuracy": "1 if the answer is the right label, else 0.",
     "abstained": "1 if the answer declines to answer, else 0. Neither high nor low is good in itself.",
     "macro_f1": "F1 of each label, averaged with equal weight for every label.",
-    "mrr": "1 / the rank of the first gold document, 0 if none was found; averaged over the questions.",
+    "mrr": "1 / the rank of the first gold document among the first ten, 0 if it is not; averaged over the questions.",
+    "passage_mrr": "1 / the rank of the first gold passage among the first ten, 0 if it is not; averaged likewise.",
     "coverage": "Share of the questions that the arm answered at all instead of declining.",
     "groundedness": "How far the passages in the prompt support what the answer says.",
     "citation_precision": "Share of the citations that support the answer.",
@@ -25,6 +26,10 @@ _AT_CUTOFF = {
     "ndcg": "Gain of the gold documents among the first {k}, discounted by rank, over the best possible gain.",
     "hit": "1 if any gold document stands among the first {k}, else 0.",
     "mrr": "1 / the rank of the first gold document among the first {k}, 0 if there is none.",
+    "passage_recall": "Share of the gold passages (of a gold document, holding a reference) among the first {k} found.",
+    "passage_precision": "Share of the first {k} places that hold a gold passage.",
+    "passage_ndcg": "Gain of the gold passages among the first {k}, discounted by rank, over the best possible gain.",
+    "answer_hit": "1 if a reference stands word for word in one of the first {k} passages, else 0.",
 }
 
 TERMS = (
@@ -51,7 +56,7 @@ def describe(metric: str) -> str | None:
     """Return the sentence that says what `metric` means, None for a metric that is not known here."""
     if metric in _METRICS:
         return _METRICS[metric]
-    found = re.fullmatch(r"([a-z]+)@(\d+)", metric)
+    found = re.fullmatch(r"([a-z_]+)@(\d+)", metric)
     if found is None or found[1] not in _AT_CUTOFF:
         return None
     return _AT_CUTOFF[found[1]].format(k=found[2])

@@ -19,6 +19,7 @@ from ragft.report.measurements import (
     read_finding,
     read_metric,
     read_retrieval,
+    read_retrievers,
 )
 from ragft.report.outcomes import read_gates, read_sweep, read_verdict
 from ragft.report.reading import HINT, Node, read_object, read_text
@@ -47,6 +48,7 @@ def load_report(run_dir: Path) -> ReportData:
         labels=task.texts("labels"),
         majority_share=task.number("majority_share"),
         retrieval=read_retrieval(metrics.present("retrieval")),
+        retrievers=read_retrievers(metrics.present("retrievers")),
         adapters=tuple(read_adapter(name, node) for name, node in metrics.named("adapters")),
         counts=read_counts(data),
         findings=tuple(read_finding(node) for node in data.items("findings")),

@@ -9,9 +9,9 @@ from ragft.report.contents import ReportData
 from ragft.report.contrast_rows import contrast_groups
 from ragft.report.environment import environment
 from ragft.report.escaping import encodable
-from ragft.report.measurements import RETRIEVAL_PREFIX
 from ragft.report.page import gate_line, short_answer
 from ragft.report.requirement_words import requirement_words
+from ragft.report.retriever_tables import retriever_differences, retriever_tables
 from ragft.report.sweep_plot import sorted_trials
 
 
@@ -35,7 +35,8 @@ def render_markdown(data: ReportData) -> str:
             groups=groups,
             has_more=any(row.more for row in groups.declared),
             tables=[table for table in (metric_table(data), answer_table(data), cost_table(data)) if table is not None],
-            retrieval=[value for value in data.metrics if value.arm.startswith(RETRIEVAL_PREFIX)],
+            retriever_tables=retriever_tables(data),
+            retriever_differences=retriever_differences(data),
             trials=[] if data.sweep is None else sorted_trials(data.sweep),
         )
     )

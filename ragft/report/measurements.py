@@ -15,6 +15,8 @@ from ragft.report.contents import (
     LossPoint,
     MetricValue,
     RetrievalFacts,
+    RetrieverContrast,
+    RetrieverFacts,
     ShareOf,
 )
 from ragft.report.reading import Node
@@ -111,6 +113,24 @@ def read_retrieval(node: Node | None) -> RetrievalFacts | None:
     return RetrievalFacts(node.text("kind"), *sizes, hits=tuple(hits))
 
 
+def read_retrievers(node: Node | None) -> RetrieverFacts | None:
+    """Return what `retrievers` says, None for a run that did not compare any."""
+    if node is None:
+        return None
+    contrasts = (
+        RetrieverContrast(
+            one.text("first"),
+            one.text("second"),
+            one.text("metric"),
+            one.number("difference"),
+            read_interval(one.present("interval")),
+            one.flag("declared"),
+        )
+        for one in node.items("contrasts")
+    )
+    return RetrieverFacts(node.text("finding"), node.texts("notes"), tuple(contrasts))
+
+
 def read_adapter(name: str, node: Node) -> AdapterFacts:
     """Return one entry of `adapters`."""
     return AdapterFacts(
@@ -126,6 +146,10 @@ def read_adapter(name: str, node: Node) -> AdapterFacts:
         best_step=node.count("best_step"),
         reused=node.flag("reused"),
         history=tuple(_loss_points(node)),
+        method=node.optional_text("method"),
+        processes=node.count("processes"),
+        effective_batch=node.count("effective_batch"),
+        signs=node.texts("signs"),
     )
 
 

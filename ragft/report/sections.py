@@ -18,9 +18,9 @@ from ragft.report.contrast_rows import ContrastGroups, ContrastRow, contrast_gro
 from ragft.report.explorer import explorer_json
 from ragft.report.forest import difference_axis, forest_axis, forest_row
 from ragft.report.losses import loss_curves
-from ragft.report.measurements import RETRIEVAL_PREFIX
 from ragft.report.reader import reader_rows
 from ragft.report.requirement_words import limit_words
+from ragft.report.retriever_tables import retriever_differences, retriever_tables
 from ragft.report.sweep_plot import sweep_curve, trial_rows
 
 
@@ -79,12 +79,11 @@ def _measures(data: ReportData) -> Section:
 
 
 def _retrieval(data: ReportData) -> Section | None:
-    values = [value for value in data.metrics if value.arm.startswith(RETRIEVAL_PREFIX)]
-    if not values and data.retrieval is None:
+    tables = retriever_tables(data)
+    if not tables and data.retrieval is None:
         return None
-    kinds = dict.fromkeys(value.arm.removeprefix(RETRIEVAL_PREFIX) for value in values)
-    grouped = [(kind, [value for value in values if value.arm == RETRIEVAL_PREFIX + kind]) for kind in kinds]
-    return Section("retrieval", "Retrieval", {"groups": grouped, "readers": reader_rows(data)})
+    facts = {"tables": tables, "differences": retriever_differences(data), "readers": reader_rows(data)}
+    return Section("retrieval", "Retrieval", facts)
 
 
 def _questions(data: ReportData) -> Section:

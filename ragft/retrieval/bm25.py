@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import bm25s
 import numpy as np
 
 from ragft.data.chunking import embedded_text
@@ -21,6 +22,9 @@ from ragft.provenance import fingerprint
 from ragft.records import Passage, RankedPassage
 from ragft.retrieval.filters import Filter, passes
 from ragft.retrieval.words import TOKENIZER_VERSION, words
+
+if TYPE_CHECKING:
+    import bm25s
 
 K1, B = 1.5, 0.75
 """Saturation of repeated words, and how much the length of a passage counts: the usual values, as in bm25s."""
@@ -55,6 +59,8 @@ class Bm25Index:
         `index_fingerprint` is `passages_fingerprint` of the same passages; `on_passages` is told how many more were
         read while the index is made.
         """
+        import bm25s  # a third of a second, and not every command that knows of the index searches it
+
         ordered = sorted(passages, key=lambda passage: passage.id)
         target = folder / bm25_name(index_fingerprint)
         if not target.exists():
@@ -113,26 +119,56 @@ def bm25_name(index_fingerprint: str) -> str:
 
 
 def _build(target: Path, passages: Sequence[Passage], on_passages: Callable[[int], None]) -> None:
-    vocabulary: dict[str, int] = {}
-    rows: list[list[int]] = []
+    numbered = _Numbered()
     for passage in passages:
-        found = words(embedded_text(passage.title, passage.text))
-        rows.append([vocabulary.setdefault(word, len(vocabulary)) for word in found])
+        numbered.add(words(embedded_text(passage.title, passage.text)))
         on_passages(1)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        _write(temporary, rows, vocabulary)
+        _write(temporary, numbered)
         temporary.rename(target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _write(folder: Path, rows: list[list[int]], vocabulary: dict[str, int]) -> None:
-    if not vocabulary:
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The words of each passage as numbers, 4 bytes each; a row is a list only while bm25s reads it."""
+
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        start = 0
+        for end in self.ends:
+            yield self.numbers[start:end].tolist()
+            start = end
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """The words of all passages: `ids` and `vocab` are the names by which bm25s asks for the rows and their words."""
+
+    ids: _Rows = field(default_factory=_Rows)
+    vocab: dict[str, int] = field(default_factory=dict)
+
+    def add(self, found: Sequence[str]) -> None:
+        """Append the words of one passage."""
+        self.ids.numbers.extend(self.vocab.setdefault(word, len(self.vocab)) for word in found)
+        self.ids.ends.append(len(self.ids.numbers))
+
+
+def _write(folder: Path, numbered: _Numbered) -> None:
+    import bm25s
+
+    if not numbered.vocab:
         (folder / "empty").touch()
         return
     index: Any = bm25s.BM25(k1=K1, b=B, method="lucene")
-    index.index((rows, vocabulary), create_empty_token=False, show_progress=False)
+    index.index(numbered, create_empty_token=False, show_progress=False)
     index.save(folder, show_progress=False)

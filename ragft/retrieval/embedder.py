@@ -1,28 +1,51 @@
-"""Text into vectors by a sentence-transformers model. The only code that knows that library's embedders."""
+"""Text into unit vectors by a model in this process, in the quickest way that gives the vectors of that model."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Protocol
 
 import torch
-from sentence_transformers import SentenceTransformer
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 
 from ragft.config.knowledge import EmbedderConfig
 from ragft.errors import RagftError
 from ragft.models.sources import ModelFolder
+from ragft.retrieval.bert import PackedBert, recipe_of
 from ragft.retrieval.embedding import OnBatch, Vectors, in_blocks_by_length, in_order, silent, unit
 from ragft.retrieval.placement import identity_of, place_of, precision_of
 
 __all__ = ["Embedder", "Vectors"]
 
-Pool = dict[Literal["input", "output", "processes"], Any]
-
 BLOCK = 512
-"""Texts given to the model's library at once: many batches, so its own overhead is small; memory grows with it."""
+"""Texts given to the model at once: many batches, so the overhead of each call is small; memory grows with it."""
+
+
+class Encoder(Protocol):
+    """A loaded model: texts in, vectors of any length out."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The fast tokenizer that counts tokens as the model reads them."""
+        ...
+
+    @property
+    def max_tokens(self) -> int | None:
+        """Tokens that the model reads; None where it does not say."""
+        ...
+
+    def documents(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors of shape (texts, dimensions)."""
+        ...
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Return vectors of shape (texts, dimensions)."""
+        ...
+
+    def close(self) -> None:
+        """End what runs beside this process."""
+        ...
 
 
 class Embedder:
@@ -31,19 +54,11 @@ class Embedder:
     def __init__(self, folder: ModelFolder, config: EmbedderConfig) -> None:
         self._folder = folder
         self._config = config
-        self._device = place_of(getattr(config, "device", "auto"))
-        self._precision = precision_of(config.dtype, self._device)
-        self._processes = getattr(config, "processes", 1)
-        self._pool: Pool | None = None
+        self._processes = config.processes
+        place = place_of(config.device)
         try:
-            self._model = SentenceTransformer(
-                str(folder.path),
-                device=str(self._device),
-                local_files_only=True,
-                model_kwargs={"dtype": self._precision},
-                backend="torch",
-            )
-        except (OSError, ValueError, KeyError) as error:
+            self._encoder = _encoder(folder, config, place, precision_of(config.dtype, place))
+        except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise RagftError(f"cannot load {folder.source} as an embedding model: {error}") from error
 
     @property
@@ -54,14 +69,12 @@ class Embedder:
     @property
     def tokenizer(self) -> Tokenizer:
         """The fast tokenizer that counts tokens as the model reads them."""
-        backend: Tokenizer = self._model.tokenizer.backend_tokenizer
-        return backend
+        return self._encoder.tokenizer
 
     @property
     def max_tokens(self) -> int | None:
         """Tokens that the model reads; what is longer would be cut."""
-        limit: int | None = self._model.max_seq_length
-        return limit
+        return self._encoder.max_tokens
 
     def documents(self, texts: Sequence[str], on_batch: OnBatch = silent) -> Vectors:
         """Return unit vectors of shape (texts, dimensions), batched by length; `on_batch` is told how many are done."""
@@ -69,43 +82,22 @@ class Embedder:
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of shape (texts, dimensions)."""
-        return unit(self._model.encode_query(list(texts), batch_size=self._config.batch_size, show_progress_bar=False))
+        return unit(self._encoder.queries(texts))
 
     def close(self) -> None:
         """End the processes that embed beside this one; without any, nothing happens."""
-        if self._pool is not None:
-            self._model.stop_multi_process_pool(self._pool)
-            self._pool = None
+        self._encoder.close()
 
     def _block(self, texts: Sequence[str]) -> Vectors:
-        options: dict[str, Any] = {"batch_size": self._config.batch_size, "show_progress_bar": False}
-        if self._processes > 1:
-            options |= {"pool": self._started(), "chunk_size": max(1, -(-len(texts) // (4 * self._processes)))}
-        return unit(self._model.encode_document(list(texts), **options))
-
-    def _started(self) -> Pool:
-        """Return the pool of processes, started when it is first needed.
-
-        Its library moves the model to the processor to share its weights; queries go on where they were embedded.
-        """
-        if self._pool is None:
-            gpus = torch.cuda.device_count() if self._device.type == "cuda" else 0
-            places = [f"cuda:{n % gpus}" if gpus else str(self._device) for n in range(self._processes)]
-            with _threads_shared(self._processes):
-                self._pool = self._model.start_multi_process_pool(places)
-            self._model.to(self._device)
-        return self._pool
+        return unit(self._encoder.documents(texts))
 
 
-@contextmanager
-def _threads_shared(processes: int) -> Iterator[None]:
-    """Start processes that share the cores: each would take all of them, and wait for the others."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(max(1, torch.get_num_threads() // processes))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+def _encoder(folder: ModelFolder, config: EmbedderConfig, place: torch.device, precision: torch.dtype) -> Encoder:
+    """Return the model loaded: a plain BERT on a processor by `PackedBert`, the rest by sentence-transformers."""
+    alone_on_the_processor = place.type == "cpu" and config.processes == 1
+    recipe = recipe_of(folder.path) if alone_on_the_processor else None
+    if recipe is not None:
+        return PackedBert(recipe, precision, config.batch_size)
+    from ragft.retrieval.sentence import SentenceModel
+
+    return SentenceModel(folder.path, place, precision, config.batch_size, config.processes)

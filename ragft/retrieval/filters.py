@@ -13,16 +13,20 @@ Filter = Mapping[str, Scalar | tuple[Scalar, ...]]
 
 
 def passes(passage: Passage, filter: Filter) -> bool:
-    """Return whether a passage passes: 1 equals 1.0 but not true, and text equals only the same text."""
+    """Return whether a passage passes: 1 equals 1.0 but not true, and text equals only the same text.
+
+    A wanted number also finds the text that writes it (1911 finds "1911" and "1911.0", 7 never finds "007"), and a
+    wanted true or false the text that YAML reads so: the cells of a CSV file are text. Wanted text finds no number.
+    """
     return all(
-        field in passage.metadata and spelled(passage.metadata[field]) in _spelled_all(wanted)
+        field in passage.metadata and spelled(passage.metadata[field]) in _accepted(wanted)
         for field, wanted in filter.items()
     )
 
 
 def where(filter: Filter, prefix: str) -> dict[str, Any] | None:
     """Return the same rule for Chroma over spelled values, fields behind `prefix`; None for an empty filter."""
-    conditions = [_condition(f"{prefix}{field}", _spelled_all(wanted)) for field, wanted in sorted(filter.items())]
+    conditions = [_condition(f"{prefix}{field}", _accepted(wanted)) for field, wanted in sorted(filter.items())]
     if len(conditions) > 1:
         return {"$and": conditions}
     return conditions[0] if conditions else None
@@ -45,5 +49,23 @@ def _condition(key: str, values: list[str]) -> dict[str, Any]:
     return {key: {"$in": values}}
 
 
-def _spelled_all(wanted: Scalar | tuple[Scalar, ...]) -> list[str]:
-    return [spelled(value) for value in (wanted if isinstance(wanted, tuple) else (wanted,))]
+def _accepted(wanted: Scalar | tuple[Scalar, ...]) -> list[str]:
+    """Return every spelling that passes, each once."""
+    values = wanted if isinstance(wanted, tuple) else (wanted,)
+    return list(dict.fromkeys(spelling for value in values for spelling in (spelled(value), *_as_text(value))))
+
+
+def _as_text(value: Scalar) -> list[str]:
+    """Return the spellings of the texts that write a number, or true or false, and none for a text.
+
+    Judged here and not where a table is read: whether a column is one of numbers could change with every row that is
+    added, and would then store all of its passages anew.
+    """
+    if isinstance(value, str):
+        return []
+    written = spelled(value)
+    if isinstance(value, bool):
+        texts = [written, written.capitalize(), written.upper()]
+    else:  # spreadsheets and data frames write the whole numbers of a column with gaps as 1911.0
+        texts = [written, f"{written}.0"] if written.lstrip("-").isdigit() else [written]
+    return [spelled(text) for text in texts]

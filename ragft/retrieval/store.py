@@ -12,9 +12,8 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import chromadb
 import numpy as np
 
 from ragft.config.knowledge import StoreConfig
@@ -25,6 +24,9 @@ from ragft.records import Passage, RankedPassage
 from ragft.retrieval import chroma
 from ragft.retrieval.embedding import Vectors
 from ragft.retrieval.filters import Filter, spelled, where
+
+if TYPE_CHECKING:
+    import chromadb
 
 PAGE = 1024
 """Rows embedded and written at once: memory grows with it, and a kill loses at most so many rows."""
@@ -87,6 +89,10 @@ class PassageStore:
         """Return how many passages the collection holds."""
         with self._chroma.speaking():
             return self._collection.count()
+
+    def close(self) -> None:
+        """Close the connection to the store."""
+        self._chroma.close()
 
     def clear(self) -> None:
         """Drop every passage of the collection."""

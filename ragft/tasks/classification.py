@@ -19,6 +19,7 @@ class Classification:
     prompt: str = "classification-1"
     input_field: str = "input"
     metrics: tuple[str, ...] = ("accuracy",)
+    answers_stand_in_text: bool = False
 
     @property
     def prompt_values(self) -> Mapping[str, str]:
@@ -42,6 +43,10 @@ class Classification:
         matches = [(match, label) for label in self.labels if (match := _whole_words(label).search(text))]
         ranked = sorted((match.start(), -len(label), match.group() != label, label) for match, label in matches)
         return ranked[0][-1] if ranked else text.strip()
+
+    def settled(self, said: str) -> str:
+        """Return nothing: which label stands first, and is the longest there, is known at the end only."""
+        return ""
 
     def supports(self, text: str, example: Example) -> bool:
         """Return True: a label does not stand in its evidence, so any passage of a gold document may be it."""

@@ -32,6 +32,11 @@ class Task(Protocol):
         ...
 
     @property
+    def answers_stand_in_text(self) -> bool:
+        """Whether a reference is a string that can stand in a passage, so that retrieval can be judged by it."""
+        ...
+
+    @property
     def prompt_values(self) -> Mapping[str, str]:
         """Values of the template's own placeholders."""
         ...
@@ -42,6 +47,13 @@ class Task(Protocol):
 
     def parse(self, text: str) -> str:
         """Return the answer that stands in what a model said."""
+        ...
+
+    def settled(self, said: str) -> str:
+        """Return the beginning of what a model said, up to the end of a word, that nothing said later can take back.
+
+        It is what may be shown while the model still speaks; `parse` reads it as an answer.
+        """
         ...
 
     def supports(self, text: str, example: Example) -> bool:

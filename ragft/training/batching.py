@@ -56,7 +56,8 @@ class Collator:
 
     Left padding puts every completion at the right edge, so the model computes logits for the last
     `labels.shape[1]` positions and no others. Tensors: `input_ids`, `attention_mask`, `position_ids` of shape
-    (batch, longest example); `labels` of shape (batch, longest completion + 1), whose first column never carries loss.
+    (batch, longest example); `labels` of shape (batch, longest completion + 1, at most the longest example), whose
+    first column never carries loss.
     """
 
     def __init__(self, pad_token_id: int) -> None:
@@ -65,13 +66,18 @@ class Collator:
     def __call__(self, rows: Sequence[TrainingTokens]) -> dict[str, torch.Tensor]:
         """Return one batch as tensors."""
         width = max(row.length for row in rows)
-        kept = max(len(row.completion) for row in rows) + 1
+        kept = min(width, max(len(row.completion) for row in rows) + 1)
         mask = torch.tensor([[0] * (width - row.length) + [1] * row.length for row in rows])
         ids = [[self._pad] * (width - row.length) + [*row.prompt, *row.completion] for row in rows]
-        labels = [[IGNORED] * (kept - len(row.completion)) + list(row.completion) for row in rows]
+        labels = [([IGNORED] * width + _predicted(row))[-kept:] for row in rows]
         return {
             "input_ids": torch.tensor(ids),
             "attention_mask": mask,
             "position_ids": (mask.cumsum(dim=1) - 1).clamp(min=0),
             "labels": torch.tensor(labels),
         }
+
+
+def _predicted(row: TrainingTokens) -> list[int]:
+    """Return the labels of a completion; only padding stands before the first token of a row without a prompt."""
+    return list(row.completion) if row.prompt else [IGNORED, *row.completion[1:]]

@@ -1,31 +1,48 @@
 """Training examples as tokens: what is read and what carries loss.
 
-A prompt and its completion are tokenised apart and joined, so the tokens of the prompt are exactly those that the model
-is asked with. The completion ends with the end-of-turn token, which carries loss: a model that never learns to stop
-rambles on. Knows nothing of tasks or templates: prompts arrive as text.
+The tokens of a prompt are exactly those that the model is asked with, and the completion is tokenised as it stands
+behind them. It ends with the token that ends a turn, which carries loss: a model that never learns to stop rambles on.
+Plain text (documents, replayed text) has no prompt; all of it carries loss. Knows nothing of tasks or templates:
+prompts arrive as text.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ragft.errors import DataError
+from ragft.models.turns import end_of_turn, ids_of
+from ragft.prompts import defused
+
+TextKind = Literal["closed_book", "context", "documents", "replay"]
+"""What a training example is: a question without or with passages, the text of a document, general text."""
+
+PLAIN: tuple[TextKind, ...] = ("documents", "replay")
+"""The kinds that are plain text: no prompt, no chat template, and an end of text only where the text ends."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingText:
-    """One training example as text: the whole prompt, and what the model is to say."""
+    """One training example as text: the whole prompt, and what the model is to say.
+
+    `ids` are the tokens of the completion where it was cut in tokens (a window of a text), its end token included.
+    """
 
     id: str
     prompt: str
     completion: str
+    kind: TextKind = "closed_book"
+    ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingTokens:
-    """One training example as token ids; the loss falls on exactly `completion`, whose last id ends the turn."""
+    """One training example as token ids; the loss falls on exactly `completion`, whose last id ends the turn.
+
+    The window of a text has an empty prompt, and ends the text only where the text ends.
+    """
 
     id: str
     prompt: tuple[int, ...]
@@ -44,19 +61,70 @@ def tokenized(texts: Sequence[TrainingText], tokenizer: Any, limit: int | None) 
     """
     if not texts:
         raise DataError("there are no training examples")
-    rows = [_tokens(text, tokenizer) for text in texts]
-    for row in rows:
+    end = end_of_turn(tokenizer)
+    rows = [_tokens(text, tokenizer, end) for text in texts]
+    for text, row in zip(texts, rows, strict=True):
         if limit is not None and row.length > limit:
             raise DataError(
-                f"training example {row.id!r} has {row.length} tokens, and the model reads {limit}",
-                "lower retrieval.top_k or index.chunking.chunk_tokens, or drop the example",
+                f"training example {row.id!r} has {row.length} tokens, and the model reads {limit}", _shorter(text.kind)
             )
     return rows
 
 
-def _tokens(text: TrainingText, tokenizer: Any) -> TrainingTokens:  # noqa: ANN401
-    prompt = tokenizer(text.prompt, add_special_tokens=False)["input_ids"]
-    completion = tokenizer(text.completion, add_special_tokens=False)["input_ids"]
+def _shorter(kind: TextKind) -> str:
+    if kind == "context":
+        return "lower retrieval.top_k or index.chunking.chunk_tokens, or drop the example"
+    if kind in PLAIN:
+        return "lower documents.block_tokens of the adapter"
+    return "shorten or drop the example"
+
+
+def _tokens(text: TrainingText, tokenizer: Any, end: int) -> TrainingTokens:  # noqa: ANN401
+    prompt = ids_of(tokenizer, text.prompt)
+    completion = text.ids or _following(text, tokenizer, prompt)
     if not completion:
         raise DataError(f"training example {text.id!r} has no label tokens: its answer is empty")
-    return TrainingTokens(text.id, tuple(prompt), (*completion, tokenizer.eos_token_id))
+    return TrainingTokens(text.id, prompt, completion if text.ids else (*completion, end))
+
+
+def _following(text: TrainingText, tokenizer: Any, prompt: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ANN401
+    """Return the completion's tokens as they stand behind the prompt's, or on their own where the two would merge.
+
+    Some tokenizers put a blank before every text that they are given: alone, `green` would be two words apart.
+    """
+    if not text.completion:
+        return ()
+    whole = ids_of(tokenizer, text.prompt + text.completion)
+    joins = whole[: len(prompt)] == prompt and len(whole) > len(prompt)
+    return whole[len(prompt) :] if joins else ids_of(tokenizer, text.completion)
+
+
+def windows(id_: str, title: str, text: str, tokenizer: Any, block: int, kind: TextKind) -> list[TrainingText]:  # noqa: ANN401
+    """Return a text as consecutive windows of at most `block` tokens, each begun by the title; nothing is lost.
+
+    Windows do not attend to each other, so one without its title would be about nobody. Joined without the titles
+    their tokens are those of the text, followed by the end of text. Special tokens written in a text are read as plain
+    characters. Raises DataError for a title that fills half a block.
+    """
+    head = ids_of(tokenizer, defused(tokenizer, f"{title}\n\n")) if title else ()
+    if 2 * len(head) > block:
+        raise DataError(
+            f"document {id_!r}: its title has {len(head)} tokens, more than half of a block of {block}",
+            "raise documents.block_tokens of the adapter, or shorten the title",
+        )
+    body = ids_of(tokenizer, defused(tokenizer, text))
+    if not body:
+        return []
+    room = block - len(head)
+    ids = (*body, int(tokenizer.eos_token_id))
+    pieces = [(*head, *ids[start : start + room]) for start in range(0, len(ids), room)]
+    names = [id_] if len(pieces) == 1 else [f"{id_}#{number}" for number in range(1, len(pieces) + 1)]
+    return [
+        TrainingText(name, "", str(tokenizer.decode(piece)), kind, piece)
+        for name, piece in zip(names, pieces, strict=True)
+    ]
+
+
+def loss_part(text: TrainingText) -> str:
+    """Return the part of an example that carries loss, in ⟦ ⟧ as people are shown it behind the prompt."""
+    return f"⟦{text.completion}{'' if text.kind in PLAIN else '<end of turn>'}⟧"

@@ -8,12 +8,37 @@ import torch
 from transformers import Trainer
 
 from ragft.errors import RagftError
+from ragft.training.attention import read_packed, segments
 from ragft.training.batching import IGNORED
 
 
 def contiguous(_: torch.nn.Module, arguments: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
     """Give the head its kept positions in one block: torch copies the whole head once per example for a strided one."""
     return tuple(argument.contiguous() for argument in arguments)
+
+
+def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, Any]:  # noqa: ANN401
+    """Return (summed negative log-likelihood in nats, label tokens, the model's outputs) of a padded or packed batch.
+
+    The model computes logits where a label is predicted, and nowhere else. The log-likelihood is taken in float32.
+    """
+    outputs, logits, targets = _packed(model, batch) if "kept" in batch else _padded(model, batch)
+    total = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
+    return total, (targets != IGNORED).sum(), outputs
+
+
+def _padded(model: Any, batch: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:  # noqa: ANN401
+    labels = batch["labels"]
+    reading = {key: value for key, value in batch.items() if key != "labels"}
+    outputs = model(**reading, use_cache=False, logits_to_keep=labels.shape[1])
+    return outputs, outputs.logits[:, :-1].reshape(-1, outputs.logits.shape[-1]), labels[:, 1:].reshape(-1)
+
+
+def _packed(model: Any, batch: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:  # noqa: ANN401
+    ids = batch["input_ids"]
+    where = segments(int(batch["shared"]), batch["lengths"].tolist(), ids.device)
+    outputs = read_packed(model, ids, batch["position_ids"], where, batch["kept"])
+    return outputs, outputs.logits[0], batch["labels"]
 
 
 class CompletionTrainer(Trainer):
@@ -27,14 +52,8 @@ class CompletionTrainer(Trainer):
         num_items_in_batch: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
         """Return the loss of one micro-batch, with logits at the completion's positions only."""
-        labels = inputs["labels"]
-        reading = {key: value for key, value in inputs.items() if key != "labels"}
-        outputs = model(**reading, use_cache=False, logits_to_keep=labels.shape[1])
-        logits, targets = outputs.logits[:, :-1].float(), labels[:, 1:]
-        total = torch.nn.functional.cross_entropy(
-            logits.reshape(-1, logits.shape[-1]), targets.reshape(-1), ignore_index=IGNORED, reduction="sum"
-        )
-        count = (targets != IGNORED).sum() if num_items_in_batch is None else num_items_in_batch
+        total, n_labels, outputs = completion_loss(model, inputs)
+        count = n_labels if num_items_in_batch is None else num_items_in_batch
         loss = total / count
         if not torch.isfinite(loss):
             raise RagftError(

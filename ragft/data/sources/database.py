@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ragft.config.knowledge import DatabaseSource
 from ragft.data.sources.extras import extra_module
@@ -58,11 +60,16 @@ def _rows(connection: Any, source: DatabaseSource, where: str, deadline: float) 
     if not result.returns_rows:
         raise DataError(f"{where}: the query gives no rows", "`query` must be a SELECT statement")
     columns = Columns(source.id, source.title, source.text, source.metadata)
-    columns.check(list(result.keys()), where)
-    for number, row in enumerate(result.mappings(), start=1):
-        if time.monotonic() > deadline:
-            raise DataError(f"{where}: the query took longer than {source.timeout_s:g} s", "raise timeout_s")
-        yield columns.item(row, f"{where}: row {number}")
+    with closing(result):
+        names = list(result.keys())
+        columns.check(names, where)
+        twice = next((name for name in columns.required if names.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{where}: the query gives two columns called {twice!r}", "name one of them with AS")
+        for number, row in enumerate(result.mappings(), start=1):
+            if time.monotonic() > deadline:
+                raise DataError(f"{where}: the query took longer than {source.timeout_s:g} s", "raise timeout_s")
+            yield columns.item(row, f"{where}: row {number}")
 
 
 def _parsed(sqlalchemy: Any, address: str) -> Any:  # noqa: ANN401 - SQLAlchemy's URL
@@ -74,14 +81,21 @@ def _parsed(sqlalchemy: Any, address: str) -> Any:  # noqa: ANN401 - SQLAlchemy'
         raise DataError("data.documents: not the address of a database", f"SQLAlchemy's form is {shape}") from None
     path = _sqlite_file(url)
     if path is not None and not path.is_file():  # SQLite would create it
-        raise DataError(f"{_shown(url)}: no such database file", "data.documents names it")
+        raise DataError(
+            f"{printable(path.absolute())}: no such database file",
+            "data.documents names it; paths start at the experiment file",
+        )
     return url
 
 
 def _sqlite_file(url: Any) -> Path | None:  # noqa: ANN401
-    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+    """Return the file that an address of SQLite names, None for a database in memory and for one of another kind."""
+    if url.get_backend_name() != "sqlite" or not url.database or ":memory:" in url.database:
         return None
-    return None if str(url.database).startswith("file:") else Path(url.database)
+    if url.query.get("mode") == "memory":
+        return None
+    name = str(url.database)
+    return Path(unquote(urlsplit(name).path)) if name.startswith("file:") else Path(name)
 
 
 def _options(url: Any, source: DatabaseSource) -> dict[str, Any]:  # noqa: ANN401

@@ -18,7 +18,7 @@ import httpx
 from ragft.config.knowledge import WebSource
 from ragft.data.sources.addresses import origin, parsed
 from ragft.data.sources.connecting import CheckedBackend, PrivateAddressError, Resolve, resolve
-from ragft.data.sources.found import UnreadableError, brief
+from ragft.data.sources.found import TooLargeError, UnreadableError, brief
 from ragft.data.sources.page_cache import Page, PageCache
 from ragft.data.sources.unpacking import body
 
@@ -175,7 +175,7 @@ class Fetcher:
                 return _Answer(response.status, found, b"")
             declared = found.get("content-length", "")
             if declared.isdecimal() and int(declared) > limit:
-                raise UnreadableError(f"{int(declared) / 1e6:.1f} MB, over the limit of {limit / 1e6:g} MB")
+                raise TooLargeError(f"{int(declared) / 1e6:.1f} MB, over the limit of {limit / 1e6:g} MB")
             chunks: Iterator[bytes] = response.iter_stream()
             return _Answer(response.status, found, body(chunks, found.get("content-encoding", ""), limit))
 

@@ -49,6 +49,10 @@ class UnreadableError(Exception):
     """One document cannot be read; the message is the reason. Stays inside this package: it becomes a SetAside."""
 
 
+class TooLargeError(UnreadableError):
+    """What was to be read is larger than it may be."""
+
+
 def check_failures(reading: Reading, max_failures: float) -> None:
     """Raise DataError with the first reasons when more was set aside than allowed, or when no document was read.
 

@@ -11,6 +11,8 @@ from ragft.data.sources.plain import Parsed, decoded
 
 DECLARED = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]{1,40})""", re.IGNORECASE)
 DECLARED_WITHIN = 2048
+NO_PAGES_ENCODING = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7", "undefined")
+"""What Python decodes and no browser does: some take hours for a page that was made for it, others are escapes."""
 
 
 def decoded_html(raw: bytes, charset: str | None = None) -> str:
@@ -21,10 +23,16 @@ def decoded_html(raw: bytes, charset: str | None = None) -> str:
         charset: What the server says; wins over the page, as HTML prescribes.
     """
     found = DECLARED.search(raw[:DECLARED_WITHIN])
-    declared = charset or (found.group(1).decode() if found else "utf-8")
-    if raw.startswith(codecs.BOM_UTF8) or declared.lower() in ("utf-8", "utf8"):
-        return decoded(raw)
+    in_page = found.group(1).decode() if found else "utf-8"
+    if in_page.lower().startswith("utf-16"):  # it was read as ASCII, so it cannot be; HTML prescribes UTF-8
+        in_page = "utf-8"
+    declared = charset or in_page
     try:
+        if raw.startswith(codecs.BOM_UTF8) or codecs.lookup(declared).name.replace("_", "-") in (
+            "utf-8",
+            *NO_PAGES_ENCODING,
+        ):
+            return decoded(raw)
         return raw.decode(declared)
     except LookupError:
         return decoded(raw)

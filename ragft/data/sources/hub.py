@@ -1,11 +1,14 @@
 """Documents from a data set of the Hugging Face hub or of a local folder: one for each row, by the library `datasets`.
 
-The library runs no code that comes with a data set: it dropped loading scripts with its version 4.
+The library runs no code that comes with a data set: it dropped loading scripts with its version 4. What it makes of a
+data set lies in the workspace. The files as they were downloaded lie where the hub's own library keeps everything that
+is named by a Hub id, models too (`HF_HOME`), since it can put them nowhere else and other programs share them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -26,7 +29,7 @@ def read_hub(source: HubSource, cache_dir: Path | None) -> Iterator[Item]:
 
     Args:
         source: The data set.
-        cache_dir: Folder for what is downloaded; the library's own when None.
+        cache_dir: Folder for the data set as the library keeps it; the library's own when None.
 
     Raises:
         DataError: A data set, configuration or split that cannot be had, and unknown columns.
@@ -54,7 +57,7 @@ def _opened(source: HubSource, cache_dir: Path | None, where: str) -> Any:  # no
     if is_local and not folder.is_dir():
         raise DataError(f"{where}: no such folder", "data.documents names it; paths start at the experiment file")
     try:
-        with quiet("datasets", "huggingface_hub"):
+        with quiet("datasets", "huggingface_hub"), _without_bars(datasets):
             if is_local and any((folder / name).is_file() for name in SAVED):
                 return _saved(datasets, source)
             return _loaded(datasets, source, cache_dir, is_local=is_local)
@@ -62,6 +65,20 @@ def _opened(source: HubSource, cache_dir: Path | None, where: str) -> Any:  # no
         raise
     except Exception as error:
         raise DataError(f"{where}: the data set cannot be read: {brief(error)}", _hint(source)) from None
+
+
+@contextmanager
+def _without_bars(datasets: Any) -> Iterator[None]:  # noqa: ANN401
+    """Keep the progress bars of the library, and of the downloads under it, off the screen: ragft has its own."""
+    hub = extra_module("huggingface_hub.utils", "hub", "reading a data set")
+    shown = [library for library in (datasets.utils, hub) if not library.are_progress_bars_disabled()]
+    for library in shown:
+        library.disable_progress_bars()
+    try:
+        yield
+    finally:
+        for library in shown:
+            library.enable_progress_bars()
 
 
 def _is_local(source: HubSource) -> bool:

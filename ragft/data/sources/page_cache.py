@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,12 +52,14 @@ class PageCache:
             "last_modified": page.last_modified,
         }
         self._folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=self._folder, suffix=".tmp")  # readable by its owner alone
-        temporary = Path(name)
+        target = self._file(page.url)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
         try:
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # readable by its owner alone
             with os.fdopen(handle, "wb") as file:
                 file.write(json.dumps(facts).encode() + b"\n" + page.body)
-            temporary.replace(self._file(page.url))
+            temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
 

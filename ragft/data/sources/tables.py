@@ -52,9 +52,9 @@ def _items(file: Path, columns: Columns, limit: int, where: str) -> Iterator[Ite
         case ".jsonl":
             return _objects(_json_lines(file, limit, where), columns, where)
         case ".json":
-            return _objects(_json_rows(decoded(read_limited(file, limit)), where), columns, where)
+            return _objects(_json_rows(decoded(read_limited(file, limit)), where, columns.text), columns, where)
         case _:
-            return _parquet(file, columns, where)
+            return _parquet(file, columns, limit, where)
 
 
 class _Lines:
@@ -167,14 +167,19 @@ def _json_line(line: bytes, place: str, offset: int) -> Row:
         return SetAside(place, str(error))
 
 
-def _json_rows(text: str, where: str) -> Iterator[Row]:
-    """Yield the objects of a JSON file: of its list, or of the one list of objects in its object."""
+def _json_rows(text: str, where: str, text_column: str) -> Iterator[Row]:
+    """Yield the objects of a JSON file: of its list, of the one list of objects in its object, or the object itself."""
     value = _loaded(text)
+    if isinstance(value, dict) and text_column in value:
+        yield where, value
+        return
     if isinstance(value, dict):
         lists = [item for item in value.values() if isinstance(item, list) and any(isinstance(i, dict) for i in item)]
         value = lists[0] if len(lists) == 1 else None
     if not isinstance(value, list):
-        raise UnreadableError("expected a list of objects, or an object with one list of objects")
+        raise UnreadableError(
+            f"expected a list of objects, an object with one list of objects, or one with the field {text_column!r}"
+        )
     for number, row in enumerate(value, start=1):
         yield _row(row, f"{where}: row {number}")
 
@@ -195,7 +200,7 @@ def _row(value: object, place: str) -> Row:
     return place, value
 
 
-def _parquet(file: Path, columns: Columns, where: str) -> Iterator[Item]:
+def _parquet(file: Path, columns: Columns, limit: int, where: str) -> Iterator[Item]:
     parquet = extra_module("pyarrow.parquet", "parquet", "reading Parquet")
     open_regular(file).close()
     try:
@@ -204,12 +209,19 @@ def _parquet(file: Path, columns: Columns, where: str) -> Iterator[Item]:
     except Exception as error:
         raise UnreadableError(f"not a readable Parquet file: {brief(error)}") from None
     with table:
+        _check_header(names, None)
         columns.check(names, where)
         wanted = [name for name in dict.fromkeys((*columns.required, columns.title or columns.id)) if name in names]
-        yield from _parquet_rows(table, wanted, columns, where)
+        yield from _parquet_rows(table, wanted, columns, limit, where)
 
 
-def _parquet_rows(table: Any, wanted: list[str], columns: Columns, where: str) -> Iterator[Item]:  # noqa: ANN401
+def _parquet_rows(
+    table: Any,  # noqa: ANN401 - a file of pyarrow
+    wanted: list[str],
+    columns: Columns,
+    limit: int,
+    where: str,
+) -> Iterator[Item]:
     batches = table.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE, columns=wanted)
     number = 0
     while True:
@@ -221,4 +233,8 @@ def _parquet_rows(table: Any, wanted: list[str], columns: Columns, where: str) -
             raise UnreadableError(f"cannot be read from row {number + 1} on: {brief(error)}") from None
         for row in rows:
             number += 1
-            yield columns.item(row, f"{where}: row {number}")
+            place = f"{where}: row {number}"
+            if sum(len(value) for value in row.values() if isinstance(value, str | bytes)) > limit:
+                yield SetAside(place, f"over the limit of {limit / 1e6:g} MB (max_megabytes)")
+            else:
+                yield columns.item(row, place)

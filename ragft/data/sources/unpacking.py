@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator
 
-from ragft.data.sources.found import UnreadableError
+from ragft.data.sources.found import TooLargeError, UnreadableError
 
 GZIP = b"\x1f\x8b"
 GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
@@ -34,7 +34,7 @@ def _joined(chunks: Iterable[bytes], limit: int) -> bytes:
     for chunk in chunks:
         left -= len(chunk)
         if left < 0:
-            raise UnreadableError(f"over the limit of {limit / 1e6:g} MB (max_megabytes)")
+            raise TooLargeError(f"over the limit of {limit / 1e6:g} MB (max_megabytes)")
         parts.append(chunk)
     return b"".join(parts)
 

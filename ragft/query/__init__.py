@@ -1,0 +1,8 @@
+"""The command `rag-query`: questions to one arm, answered word by word, with numbered and marked sources."""
+
+from __future__ import annotations
+
+from ragft.query.results import Nearest, QueryResult, Seconds, Source, Span
+from ragft.query.session import Session
+
+__all__ = ["Nearest", "QueryResult", "Seconds", "Session", "Source", "Span"]
