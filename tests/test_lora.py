@@ -145,6 +145,19 @@ def test_the_first_loss_is_that_of_the_base_model(model: Model, tmp_path: Path) 
     assert result.tokens_seen == sum(row.length for row in rows_of(lm))
 
 
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_the_loss_of_a_step_is_the_mean_over_every_label_of_all_its_batches(
+    model: Model, tmp_path: Path, accumulated: int
+) -> None:
+    """The Trainer leaves out the first label of each batch: padded ones carry no loss there, packed ones do."""
+    lm = model()
+    rows = rows_of(lm)
+    expected = sum(summed_by_hand(lm, row) for row in rows) / sum(len(row.completion) for row in rows)
+    sizes = {"per_device_train_batch_size": 4 // accumulated, "gradient_accumulation_steps": accumulated}
+    result = trained(lm, tmp_path, settings(max_steps=1, num_train_epochs=1, **sizes))
+    assert result.history[0]["loss"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_training_lowers_the_loss_and_teaches_the_end_of_turn(model: Model, tmp_path: Path) -> None:
     lm = model()
     before = loss_of(lm, rows_of(lm))

@@ -170,6 +170,8 @@ def test_compare_trains_and_asks_every_method(experiment: SmallExperiment) -> No
     texts = {arm: tuple(said(run, arm)) for arm in ("base", *(f"with_{name}" for name in METHODS))}
     assert len(set(texts.values())) == len(METHODS) + 1
     metrics = read(run / "metrics.json")
+    memory = {arm: metrics["arms"][arm]["memory_gb"] for arm in ("base", "with_full", "with_dora")}
+    assert memory["with_full"] == pytest.approx(memory["base"], rel=0.2)  # its weights replace those of the base
     assert {name: facts["method"] for name, facts in metrics["adapters"].items()} == {
         "full": "full",
         "ia3": "ia3",

@@ -17,7 +17,7 @@ from ragft.config import AdapterConfig
 from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
-from ragft.training.checkpoints import claim, is_whole, last_checkpoint
+from ragft.training.checkpoints import claim, is_whole, last_checkpoint, writing
 from ragft.training.examples import TrainingText, tokenized
 from ragft.training.running import Progress, TrainingResult, train
 
@@ -246,22 +246,27 @@ class Silent:
         (OSError(errno.EROFS, "Read-only file system"), "no permission"),
     ],
 )
-def test_a_checkpoint_that_cannot_be_written_says_where_and_the_next_try_goes_on(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+def test_what_cannot_be_written_says_where_and_why(tmp_path: Path, error: Exception, reason: str) -> None:
+    message = rf"^cannot write the adapter in {tmp_path}/new: {reason}"
+    with pytest.raises(RagftError, match=message) as caught, writing(tmp_path / "new", "the adapter"):
+        raise error
+    assert "--workspace" in (caught.value.hint or "")
+
+
+def test_after_a_checkpoint_that_could_not_be_written_the_next_try_goes_on(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = torch.save
 
     def fails(value: Any, file: Any, *more: Any, **options: Any) -> None:
         if "checkpoint-6" in str(file) and "optimizer" in str(file):
-            raise error
+            raise OSError(errno.ENOSPC, "No space left on device")
         real(value, file, *more, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", fails)
-        message = rf"cannot write the checkpoint of step 6 in {tmp_path}/checkpoints: {reason}"
-        with pytest.raises(RagftError, match=message) as caught:
+        with pytest.raises(RagftError, match=rf"cannot write the checkpoint of step 6 in {tmp_path}/checkpoints"):
             trained(model(), tmp_path, VARIANTS["dropout"])
-    assert "--workspace" in (caught.value.hint or "")
     assert last_checkpoint(tmp_path / "checkpoints") == tmp_path / "checkpoints" / "checkpoint-3"
     whole = trained(model(), tmp_path / "whole", VARIANTS["dropout"])
     assert curve(trained(model(), tmp_path, VARIANTS["dropout"])) == curve(whole)

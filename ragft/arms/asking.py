@@ -202,7 +202,9 @@ class Asking:
                 known[key] = generator.peak_bytes(longest)
             jsonl.append_row(path, {"prompt_sha256": key, "bytes": known[key]})
         folder = self._adapter_folder(arm)
-        beside = weight_bytes(folder) if folder else 0
+        # The weights of a full training take the place of the base; an adapter stands beside it.
+        stands_beside = folder is not None and (folder / "adapter_config.json").exists()
+        beside = weight_bytes(folder) if folder is not None and stands_beside else 0
         embeds_here = arm.retrieval == "index" and self._bench.experiment.index.embedder.endpoint is None
         return known[key] + beside + (weight_bytes(self._bench.embedder_folder.path) if embeds_here else 0)
 

@@ -1,4 +1,4 @@
-"""Task metrics of a model that is being trained: its answers to the dev questions, scored as `compare` scores answers."""
+"""Task metrics of a model in training: its answers to the dev questions, scored as `compare` scores answers."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def case_of(bench: Bench, made: Made, comparison: Comparison, rows: Mapping[str,
         requirements=Requirements(**settings.requirements.model_dump()),
         limits=Limits(**settings.limits.model_dump()),
         prices=Prices(**settings.prices.model_dump()),
-        findings=[Finding(finding.check, finding.message) for finding in made.findings],
+        findings=[*(Finding(finding.check, finding.message) for finding in made.findings), *_training(rows)],
         retrieval=_retrieval(bench, made, rows),
     )
 
@@ -37,6 +37,11 @@ def _facts(row: Mapping[str, Any]) -> ArmFacts:
     """Return the facts of one arm; its latency is called after its quantile in the row."""
     named = {field.name for field in fields(ArmFacts)} & row.keys()
     return ArmFacts(**{name: row[name] for name in named}, latency_s=row["latency_s_p50"])
+
+
+def _training(rows: Mapping[str, Any]) -> list[Finding]:
+    """Return the signs of trouble in the trainings as findings: an arm may be poor because its adapter is."""
+    return [Finding("training", f"{title}: {sign}") for title, row in rows["adapters"].items() for sign in row["signs"]]
 
 
 def _retrieval(bench: Bench, made: Made, rows: Mapping[str, Any]) -> RetrievalFacts | None:

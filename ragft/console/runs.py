@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ragft.console.numbers import duration, number, with_interval
 from ragft.console.retrieval import PREFIX as RETRIEVERS
-from ragft.console.tables import batch_text, signs
+from ragft.console.tables import TRAINED, signs
 from ragft.console.texts import DECISION_COLOURS, bullets
 
 if TYPE_CHECKING:
@@ -233,23 +233,6 @@ def _adapters(metrics: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield table
     for name, measured in records.items():
         yield from signs(name, measured)
-
-
-def _speed(measured: Mapping[str, Any]) -> str:
-    seconds, tokens = measured.get("seconds"), measured.get("tokens_seen")
-    return number(tokens / seconds, 0) if tokens and seconds else ""
-
-
-TRAINED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "method": lambda measured: str(measured.get("method", "")),
-    "steps": lambda measured: str(measured.get("steps")),
-    "batch": batch_text,
-    "train loss": lambda measured: number(measured.get("train_loss")),
-    "dev loss": lambda measured: number(measured.get("dev_loss")),
-    "seconds": lambda measured: number(measured.get("seconds"), 1),
-    "tokens/s": _speed,
-}
-"""The columns of what training measured."""
 
 
 def _stages(details: RunDetails) -> Table:

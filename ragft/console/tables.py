@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group
@@ -77,6 +77,23 @@ def batch_text(measured: Mapping[str, Any]) -> str:
     if not batch:
         return ""
     return f"{batch} in {processes} processes" if processes > 1 else str(batch)
+
+
+def _speed(measured: Mapping[str, Any]) -> str:
+    seconds, tokens = measured.get("seconds"), measured.get("tokens_seen")
+    return number(tokens / seconds, 0) if tokens and seconds else ""
+
+
+TRAINED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "method": lambda measured: str(measured.get("method", "")),
+    "steps": lambda measured: str(measured.get("steps")),
+    "batch": batch_text,
+    "train loss": lambda measured: number(measured.get("train_loss")),
+    "dev loss": lambda measured: number(measured.get("dev_loss")),
+    "seconds": lambda measured: number(measured.get("seconds"), 1),
+    "tokens/s": _speed,
+}
+"""The columns of what training measured."""
 
 
 def signs(name: str, measured: Mapping[str, Any]) -> list[Text]:

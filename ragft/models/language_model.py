@@ -18,7 +18,7 @@ from transformers import (
 
 from ragft.config import Device, Dtype
 from ragft.errors import RagftError
-from ragft.models.memory import keep_freed_memory
+from ragft.models.memory import forget_old_kernels, keep_freed_memory
 from ragft.models.sources import ModelFolder
 
 
@@ -36,6 +36,7 @@ class LanguageModel:
 def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
     """Return the model in evaluation mode; raises RagftError where the folder cannot be loaded as a causal LM."""
     keep_freed_memory()
+    forget_old_kernels()
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
     try:

@@ -23,6 +23,7 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch.nn import functional
 
+from ragft.models.memory import forget_old_kernels
 from ragft.models.tokens import fast_tokenizer
 from ragft.retrieval.embedding import Vectors
 
@@ -140,6 +141,7 @@ class PackedBert:
 
     def __init__(self, recipe: Recipe, precision: torch.dtype, batch_size: int) -> None:
         """Read the weights; KeyError where one is missing. A batch has as many tokens as `batch_size` full texts."""
+        forget_old_kernels()
         self._recipe = recipe
         self._budget = batch_size * recipe.max_tokens
         with safe_open(recipe.folder / WEIGHTS, framework="pt") as file:

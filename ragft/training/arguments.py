@@ -49,11 +49,9 @@ def arguments(
 ) -> TrainingArguments:
     """Return the Trainer's arguments; the order of the data is ours, so its own sampler is sequential.
 
-    Checkpoints go to `folder`. Raises RagftError for a tracker whose package is missing, and for values that
-    transformers refuses.
+    Checkpoints go to `folder`. Raises RagftError for values that transformers refuses.
     """
     settings = config.training
-    check_trackers(settings.report_to)
     every = max(1, math.ceil(plan.steps / settings.evals_per_run))
     values: dict[str, Any] = {
         "ddp_find_unused_parameters": False,  # every weight that is trained is used in every pass

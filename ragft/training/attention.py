@@ -287,7 +287,7 @@ class _Trial:
 
     def __init__(self, model: Any, ids: torch.Tensor) -> None:  # noqa: ANN401
         self._model = model
-        beginning, *examples = ids.split([N_SHARED, N_OWN, N_OWN, N_OWN])
+        beginning, *examples = torch.split(ids, [N_SHARED, N_OWN, N_OWN, N_OWN])
         self._apart = torch.stack([torch.cat([beginning, examples[0]]), torch.cat([beginning, examples[1]])])
         self._row = torch.cat([beginning, examples[0], examples[1]])
         self._other = torch.cat([beginning, examples[2], examples[1]])

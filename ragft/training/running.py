@@ -23,7 +23,7 @@ from ragft.config.training import DEV_LOSS
 from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
-from ragft.training.arguments import arguments, plan_of
+from ragft.training.arguments import arguments, check_trackers, plan_of
 from ragft.training.batching import drawn_order
 from ragft.training.checkpoints import STATE, claim, last_checkpoint, writing
 from ragft.training.distributed import is_helper, n_processes, team
@@ -137,6 +137,7 @@ def _check(
     """Raise RagftError for settings that cannot be followed with these data on this machine."""
     settings, metric = config.training, config.training.metric_for_best_model
     check_hardware(config.peft, language_model.device)
+    check_trackers(settings.report_to)
     if not dev_rows and (settings.early_stopping_patience is not None or metric != DEV_LOSS):
         key = "metric_for_best_model" if metric != DEV_LOSS else "early_stopping_patience"
         raise RagftError(

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def _mlflow() -> Iterator[None]:
 @contextmanager
 def _trackio() -> Iterator[None]:
     trackio: Any = importlib.import_module("trackio")
-    with mock.patch.object(trackio, "init", partial(trackio.init, **TRACKIO)):
+    quiet = redirect_stdout(sys.stderr)  # it prints what it does, and only results belong on the standard output
+    with quiet, mock.patch.object(trackio, "init", partial(trackio.init, **TRACKIO)):
         yield
 
 

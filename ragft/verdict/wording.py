@@ -252,7 +252,7 @@ def caveats(found: Judgement) -> tuple[str, ...]:
 
 def _findings(found: Judgement) -> Iterator[str]:
     for finding in found.case.findings:
-        yield f"Data: {finding.message.rstrip('.')}."
+        yield f"{'Training' if finding.check == 'training' else 'Data'}: {finding.message.rstrip('.')}."
 
 
 def _doubts(found: Judgement) -> Iterator[str]:

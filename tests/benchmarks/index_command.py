@@ -6,7 +6,9 @@
 Every row is a process of its own, as a user starts it: it reads the documents, cuts them, fingerprints the passages and
 brings the store in step. The documents are synthetic, about 250 characters each, so one is one passage; the embedder is
 a one-layer BERT of the width of all-MiniLM-L6-v2 with its tokenizer and random weights, so vectors take the room of
-real ones and little time. Start-up is the same command on an experiment of one document, nothing changed.
+real ones and little time. Start-up is the same command on an experiment of ten documents, nothing changed. Goals are
+judged by processor seconds, which other work on the machine moves less than the clock's. Every first run makes a BM25
+index, because the command compares the retrievers; with `--bm25` the experiment's own retriever is hybrid.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-VOCABULARY, WORDS, WIDTH, SEED = 30_000, 45, 384, 7
+VOCABULARY, WORDS, WIDTH, SEED, FEW = 30_000, 45, 384, 7, 10
 LIMIT_CHANGED_S, LIMIT_SHARE, LIMIT_GB = 3.0, 0.05, 2.0
 
 
@@ -41,7 +45,7 @@ def read_arguments() -> argparse.Namespace:
     """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=5000)
-    parser.add_argument("--bm25", action="store_true", help="hybrid retrieval, so a BM25 index is made too")
+    parser.add_argument("--bm25", action="store_true", help="hybrid retrieval instead of dense")
     parser.add_argument("--only-first", action="store_true", help="the first run and its memory, no more")
     return parser.parse_args()
 
@@ -50,7 +54,9 @@ def main() -> None:
     """Print one line for each run of the command, and whether the goals are met."""
     options = read_arguments()
     with tempfile.TemporaryDirectory() as place:
-        model = write_model(Path(place) / "model")
+        # In a process of its own: what this one holds would count as the memory of the commands that it starts.
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:
+            model = apart.submit(write_model, Path(place) / "model").result()
         many = write_experiment(Path(place) / "many", model, options.documents, hybrid=options.bm25)
         print(f"{options.documents} documents, {'hybrid' if options.bm25 else 'dense'}")
         print(f"{'':34} {'wall s':>8} {'cpu s':>8} {'memory GB':>10}")
@@ -58,14 +64,17 @@ def main() -> None:
         verdict("memory of the first run", first.gigabytes, LIMIT_GB, "GB")
         if options.only_first:
             return
-        one = write_experiment(Path(place) / "one", model, 1, hybrid=options.bm25)
-        index(one)
-        start_up = row("start-up: 1 document, unchanged", one)
+        few = write_experiment(Path(place) / "few", model, FEW, hybrid=options.bm25)
+        index(few)
+        start_up = row(f"start-up: {FEW} documents, unchanged", few)
+        edit(few, FEW // 2)
+        row(f"one document changed of {FEW}", few)
         again = row("second run, nothing changed", many)
         edit(many, options.documents // 2)
         changed = row("one document changed", many)
-        verdict("second run / first run", again.wall / first.wall, LIMIT_SHARE, "")
-        verdict("one changed, start-up aside", changed.wall - start_up.wall, LIMIT_CHANGED_S, "s")
+        verdict("second run / first run", again.cpu / first.cpu, LIMIT_SHARE, "")
+        verdict("the same, start-up aside", (again.cpu - start_up.cpu) / first.cpu, LIMIT_SHARE, "")
+        verdict("one changed, start-up aside", changed.cpu - start_up.cpu, LIMIT_CHANGED_S, "s")
 
 
 def verdict(what: str, found: float, limit: float, unit: str) -> None:

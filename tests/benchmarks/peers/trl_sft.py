@@ -2,8 +2,10 @@
 
     python trl_sft.py MODEL_FOLDER JOB.json SCRATCH_FOLDER [--bf16-weights] [--padding-free]
 
-Without options it trains as TRL does by default: weights in float32, bf16=True (autocast), padded batches. Runs in an environment of its own: pip install trl peft torch. The examples come in the order in which the other side
-reads them, sorted by length within windows, so TRL pads as little as the other side would.
+Without options it trains as TRL does by default: weights in float32, bf16=True (autocast), padded batches. Runs in an
+environment of its own: pip install trl peft torch. The examples come in the order in which the other side reads them,
+sorted by length within windows, so TRL pads as little as the other side would. Padding-free batches are slower than
+padded ones on a processor, because the mask of the joined row is as long as it is wide.
 """
 
 import argparse
