@@ -3,7 +3,7 @@
 Most embedders (all-MiniLM, BGE, E5, GTE) are a BERT with the mean of its tokens or its first token. Their arithmetic is
 a page of code, so it needs none of the seconds that the libraries around it take to import. And the texts of a batch
 lie one after another in one long row of tokens: no padding is multiplied, and attention runs on texts of one length
-together, without a mask, in float32. On two cores with bfloat16 that embeds a third more passages a second than
+together, without a mask, in float32. On two cores with bfloat16 that embeds a quarter more passages a second than
 sentence-transformers does (tests/benchmarks/index_speed.py), and comes closer to its float32 vectors than its own
 bfloat16 does. Whatever is not exactly such a model is None here, and is left to sentence-transformers.
 """

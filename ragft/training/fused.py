@@ -38,7 +38,7 @@ def _replace(module: Any) -> bool:  # noqa: ANN401
         module.forward = _linear_forward(module)
         return True
     parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    if not all(_is_plain(part) and part.base_layer.bias is None for part in parts):
+    if not all(part is not None and _is_plain(part) and part.base_layer.bias is None for part in parts):
         return False
     forward = _gated_forward(module)
     if not _agrees(module, forward):
