@@ -142,10 +142,12 @@ def as_said(tokenizer: ChatTokenizer, answer: str) -> str:
     """Return an answer as it stands behind a prompt: after a blank where the prompt is plain turns (`Answer: green`).
 
     A model without a chat template would otherwise learn to write a word that no blank comes before, which is another
-    token than the one that it would say. The model's special tokens are broken up, as they are in prompts.
+    token than the one that it would say. The answer of an encoder-decoder model stands behind nothing: it is a text of
+    its own. The model's special tokens are broken up, as they are in prompts.
     """
     said = defused(tokenizer, answer)
-    return said if tokenizer.chat_template else f" {said}"
+    goes_on = not tokenizer.chat_template and not getattr(tokenizer, "is_encoder_decoder", False)
+    return f" {said}" if goes_on else said
 
 
 def defused(tokenizer: ChatTokenizer, text: str) -> str:

@@ -107,6 +107,14 @@ def test_the_manifest_holds_what_the_numbers_come_from(built: SmallExperiment) -
         assert sha256(Path(path).read_bytes()).hexdigest() == expected
 
 
+def test_every_adapter_has_its_history_a_row_a_step(built: SmallExperiment) -> None:
+    for name, facts in read(built.first_run / "metrics.json")["adapters"].items():
+        lines = (built.first_run / "adapter" / name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        rows = [json.loads(line) for line in lines]
+        assert rows == facts["history"]
+        assert [row["step"] for row in rows if "loss" in row] == list(range(1, facts["steps"] + 1))
+
+
 def test_every_artifact_is_hashed(built: SmallExperiment) -> None:
     run = built.first_run
     artifacts = read(run / "manifest.json")["artifacts"]

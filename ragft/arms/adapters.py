@@ -25,6 +25,9 @@ NOT_TRAINING = ("card.py", "merging.py")
 RECORD = "ragft.json"
 """File in an adapter folder: base model, prompt, recipe, fingerprint and what training measured."""
 
+HISTORY = "metrics.jsonl"
+"""File in an adapter folder: a row for each step (loss, gradient norm, learning rate) and each dev measurement."""
+
 WRITTEN = "replay.jsonl"
 """File beside the checkpoints: the text that the base model wrote for replay, which a stopped training reads again."""
 
@@ -111,7 +114,7 @@ class Adapters:
         from ragft.training.running import Progress, train
 
         config, recipe, model = self.config(name), self.recipe(name), self._bench.bare_model
-        limit = getattr(model.model.config, "max_position_embeddings", None)
+        limit = model.reads_tokens
         checkpoints = self._bench.workspace.training_dir(self.fingerprint(name, chosen))
         measure = self._measure(name)
         texts = (*recipe.train, *self._written(config, recipe, checkpoints))
@@ -142,6 +145,7 @@ class Adapters:
             )
             record = {**self._identity(name, chosen), **_counted(texts, rows), "training": asdict(result)}
             jsonl.write_json(target / RECORD, record)
+            jsonl.write_rows(target / HISTORY, result.history)
             finish(target, record)
         self._bench.workspace.discard(checkpoints)
         return True

@@ -17,7 +17,7 @@ from ragft.arms.knowledge import Knowledge, drawn
 from ragft.config import AdapterConfig, ContextRecipe
 from ragft.config.recipes import RecipeKind
 from ragft.data.examples import sample
-from ragft.errors import DataError
+from ragft.errors import DataError, RagftError
 from ragft.prompts import ABSTENTION, as_said, render
 from ragft.records import Example, Passage
 from ragft.training.examples import TextKind, TrainingText, tokenized, windows
@@ -72,8 +72,9 @@ class Recipes:
         """Return the texts of one adapter; raises DataError where the data do not give what the recipe asks for.
 
         The dev texts are the dev examples in every form that the adapter trains; none for the text of documents alone,
-        which is learnt by heart on purpose.
+        which is learnt by heart on purpose. Raises RagftError where the model cannot read what the recipe is made of.
         """
+        self._check_model(config)
         splits = self._bench.splits
         train = sample(splits.train, config.limit, self._seed) if config.reads_labels else ()
         drafts = self._abstaining(config, self._drafts(config, train, config.parts))
@@ -88,6 +89,19 @@ class Recipes:
             dev_labels=len({draft.example.id for draft in watched}),
             to_write=to_write,
         )
+
+    def _check_model(self, config: AdapterConfig) -> None:
+        """Raise RagftError for plain text that an encoder-decoder model would have to read on without a prompt."""
+        plain = [
+            name for name, is_in in (("documents", "documents" in config.parts), ("replay", config.replay)) if is_in
+        ]
+        if plain and getattr(self._bench.tokenizer, "is_encoder_decoder", False):
+            raise RagftError(
+                f"{' and '.join(plain)} of an adapter: plain text, which only a decoder-only model reads on from its "
+                f"beginning, and {self._bench.experiment.model.source} is an encoder-decoder model",
+                f"leave {' and '.join(plain)} out (closed_book, context and mixed work), or name a decoder-only model "
+                "under model.source",
+            )
 
     def _drafts(
         self, config: AdapterConfig, examples: Sequence[Example], weights: Mapping[RecipeKind, float]

@@ -1,4 +1,4 @@
-"""Answers from a causal language model in this process, with what was trained switched on over one loaded base.
+"""Answers from a language model in this process, with what was trained switched on over one loaded base.
 
 PEFT adapters lie beside the base weights and are switched; fully trained weights take the base's place while they
 answer. Knows nothing of tasks or arms.
@@ -17,12 +17,12 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, GenerationConfig
+from transformers import GenerationConfig
 
 from ragft.errors import RagftError
 from ragft.generation.generator import Generation
 from ragft.generation.words import whole_words
-from ragft.models.language_model import LanguageModel
+from ragft.models.language_model import LanguageModel, auto_class, probed
 from ragft.models.memory import peak_tensor_bytes
 from ragft.models.turns import end_of_turn
 from ragft.records import FinishReason
@@ -49,6 +49,7 @@ class LocalGenerator:
         self._weights: dict[str, torch.nn.Parameter] = dict(self._model.named_parameters())
         self._weight_bytes = sum(weight.numel() * weight.element_size() for weight in self._weights.values())
         tokenizer = language_model.tokenizer
+        self._prefix = language_model.decoder_prefix
         self._config: Any = GenerationConfig(  # type: ignore[no-untyped-call]
             max_new_tokens=max_new_tokens,
             do_sample=False,
@@ -67,8 +68,8 @@ class LocalGenerator:
         self._loaded.clear()
 
     def count_tokens(self, prompt: str) -> int:
-        """Return the tokens of a rendered prompt; the chat template has already placed the special ones."""
-        return len(self._lm.tokenizer(prompt, add_special_tokens=False)["input_ids"])
+        """Return the tokens of a rendered prompt, with those that the tokenizer puts around what an encoder reads."""
+        return len(self._lm.tokenizer(prompt, add_special_tokens=self._lm.surrounds_prompts)["input_ids"])
 
     @contextmanager
     def adapter(self, folder: Path | None) -> Iterator[None]:
@@ -131,7 +132,7 @@ class LocalGenerator:
     def _read(self, folder: Path) -> dict[str, torch.Tensor]:
         """Return the weights of a model folder by name; raises RagftError unless they have the base's shapes."""
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=self._lm.dtype, local_files_only=True)
+            model = auto_class(folder).from_pretrained(folder, dtype=self._lm.dtype, local_files_only=True)
         except (OSError, ValueError, KeyError, SafetensorError) as error:
             raise RagftError(
                 f"{folder} holds neither an adapter nor a whole model: {error}", "train it again: ragft finetune FILE"
@@ -143,12 +144,9 @@ class LocalGenerator:
             )
         return found
 
-    @torch.inference_mode()
     def _probed(self) -> torch.Tensor:
         """Return the logits of a fixed text, of whoever would answer now."""
-        ids = self._lm.tokenizer("The answer to the question is", return_tensors="pt").to(self._lm.device)
-        logits: torch.Tensor = self._model(**ids).logits.float()
-        return logits
+        return probed(self._model, self._lm.tokenizer)
 
     def _prove(self, folder: Path, name: str) -> None:
         self._model.set_adapter(name)
@@ -159,14 +157,12 @@ class LocalGenerator:
 
     @torch.inference_mode()
     def generate(self, prompts: Sequence[str]) -> list[Generation]:
-        """Return the greedy answers to one batch, left-padded to its longest prompt."""
+        """Return the greedy answers to one batch, padded to its longest prompt."""
         started = time.perf_counter()
-        tokenizer = self._lm.tokenizer
-        batch = tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=False)
-        batch = batch.to(self._lm.device)
+        batch, in_front = self._asked(prompts)
         self._check_room(int(batch["input_ids"].shape[1]))
         output = self._model.generate(**batch, generation_config=self._config)
-        answers = output[:, batch["input_ids"].shape[1] :].tolist()
+        answers = output[:, in_front:].tolist()
         seconds = (time.perf_counter() - started) / len(prompts)
         lengths = batch["attention_mask"].sum(dim=1).tolist()
         return [self._generation(ids, length, seconds) for ids, length in zip(answers, lengths, strict=True)]
@@ -179,14 +175,29 @@ class LocalGenerator:
         told when the next one begins, so nobody sees half of a word or of a character.
         """
         started = time.perf_counter()
-        batch = self._lm.tokenizer([prompt], return_tensors="pt", add_special_tokens=False).to(self._lm.device)
+        batch, in_front = self._asked([prompt])
         length = int(batch["input_ids"].shape[1])
         self._check_room(length)
-        words = _Words(lambda ids: self._said(ids), on_text, length)
+        words = _Words(lambda ids: self._said(ids), on_text, in_front)
         output = self._model.generate(**batch, generation_config=self._config, streamer=words)
-        generation = self._generation(output[0, length:].tolist(), length, time.perf_counter() - started)
+        generation = self._generation(output[0, in_front:].tolist(), length, time.perf_counter() - started)
         words.tell(generation.text)
         return generation
+
+    def _asked(self, prompts: Sequence[str]) -> tuple[dict[str, torch.Tensor], int]:
+        """Return what the model is given for these prompts, and how many tokens stand in front of each answer.
+
+        An encoder reads a prompt with the tokenizer's own special tokens (T5 knows no text without `</s>` behind it),
+        and the decoder is given the tokens that its answers begin with. Elsewhere the prompt itself stands in front.
+        """
+        around = self._lm.surrounds_prompts
+        read = self._lm.tokenizer(list(prompts), return_tensors="pt", padding=True, add_special_tokens=around)
+        read = read.to(self._lm.device)
+        if not self._prefix:
+            return dict(read), int(read["input_ids"].shape[1])
+        batch = {name: read[name] for name in ("input_ids", "attention_mask")}
+        batch["decoder_input_ids"] = torch.tensor([self._prefix] * len(prompts), device=self._lm.device)
+        return batch, len(self._prefix)
 
     def _generation(self, ids: list[int], prompt_tokens: int, seconds: float) -> Generation:
         """Cut an answer at its end of turn; an answer without one has reached the cap."""
@@ -205,9 +216,12 @@ class LocalGenerator:
 
     @property
     def context_tokens(self) -> int | None:
-        """Tokens that a prompt and its answer may have together; None where the model's files do not say."""
-        limit: int | None = getattr(self._lm.model.config, "max_position_embeddings", None)
-        return limit
+        """Tokens that a prompt and its answer may have together; None where the model's files do not say.
+
+        Of an encoder-decoder model they are the encoder's own and those of the longest answer: they share no room.
+        """
+        limit = self._lm.reads_tokens
+        return limit + self._config.max_new_tokens if limit is not None and self._prefix else limit
 
     def peak_bytes(self, prompt: str) -> int:
         """Return the bytes of the base weights and, at their highest, of the tensors that reading one prompt takes.
@@ -216,18 +230,29 @@ class LocalGenerator:
         """
         config = copy.copy(self._config)
         config.max_new_tokens = 2
-        batch = self._lm.tokenizer([prompt], return_tensors="pt", add_special_tokens=False).to(self._lm.device)
+        batch, _ = self._asked([prompt])
         with torch.inference_mode():
             work = peak_tensor_bytes(lambda: self._model.generate(**batch, generation_config=config), self._lm.device)
         return self._weight_bytes + work
 
     def _check_room(self, prompt_tokens: int) -> None:
-        limit = self.context_tokens
-        if limit is not None and prompt_tokens + self._config.max_new_tokens > limit:
+        limit, new = self._lm.reads_tokens, self._config.max_new_tokens
+        if limit is None:
+            return
+        shorter = "lower retrieval.top_k, index.chunking.chunk_tokens or the number of shots"
+        if not self._prefix:
+            if prompt_tokens + new > limit:
+                raise RagftError(
+                    f"a prompt of {prompt_tokens} tokens and {new} new ones exceed the model's context of {limit}",
+                    shorter,
+                )
+            return
+        if prompt_tokens > limit:
+            raise RagftError(f"a prompt has {prompt_tokens} tokens, and the model's encoder reads {limit}", shorter)
+        if len(self._prefix) + new > limit:
             raise RagftError(
-                f"a prompt of {prompt_tokens} tokens and {self._config.max_new_tokens} new ones exceed the model's "
-                f"context of {limit}",
-                "lower retrieval.top_k, index.chunking.chunk_tokens or the number of shots",
+                f"answers of {new} tokens are longer than the model's decoder writes ({limit})",
+                "lower generation.max_new_tokens",
             )
 
 

@@ -1,7 +1,13 @@
-"""The causal language model and its tokenizer: loading, precision, device. Knows nothing of prompts or adapters."""
+"""The language model and its tokenizer: loading, precision, device. Knows nothing of prompts or adapters.
+
+A decoder-only model goes on from its prompt. An encoder-decoder model (T5, BART) reads the prompt in its encoder, with
+the tokenizer's own special tokens around it, and begins the answer anew in its decoder.
+"""
 
 from __future__ import annotations
 
+import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +15,7 @@ from typing import Any
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     GenerationConfig,
     GgufConfig,
@@ -21,6 +28,14 @@ from ragft.errors import RagftError
 from ragft.models.memory import forget_old_kernels, keep_freed_memory
 from ragft.models.sources import ModelFolder
 
+logger = logging.getLogger("ragft.models")
+
+PROBE = "The answer to the question is"
+"""A text on which weights are held against each other."""
+
+MOST_TOKENS = 1_000_000
+"""A tokenizer's `model_max_length` above this is transformers' way to say that nobody set it."""
+
 
 @dataclass(frozen=True, slots=True)
 class LanguageModel:
@@ -32,40 +47,137 @@ class LanguageModel:
     dtype: torch.dtype
     device: torch.device
 
+    @property
+    def decoder_prefix(self) -> tuple[int, ...]:
+        """Tokens with which the decoder of an encoder-decoder model begins every answer; none for other models.
+
+        They are its start token, and the token that the model's generation config forces behind it: BART's `<s>`, or
+        the language code of a translation model. Training puts the same before each completion.
+        """
+        if not reads_apart(self.model):
+            return ()
+        config: Any = self.model.generation_config
+        found = (config.decoder_start_token_id, config.forced_bos_token_id)
+        return tuple(int(token) for token in found if token is not None)
+
+    @property
+    def surrounds_prompts(self) -> bool:
+        """Whether the tokenizer puts its own special tokens around a prompt: for an encoder, which was trained so.
+
+        A chat template has placed those that the model wants (T5Gemma's), and so has any prompt of a decoder-only one.
+        """
+        return reads_apart(self.model) and not self.tokenizer.chat_template
+
+    @property
+    def reads_tokens(self) -> int | None:
+        """Tokens that the model reads at most, None where nothing says so.
+
+        Of an encoder-decoder model it is the limit of the encoder and of the decoder, each for itself. T5 has relative
+        positions and no limit of its own: there it is the tokenizer's, the length of the texts of its pretraining.
+        """
+        limit: int | None = getattr(self.model.config, "max_position_embeddings", None)
+        if limit is not None or not reads_apart(self.model):
+            return limit
+        named = int(self.tokenizer.model_max_length)
+        return named if named <= MOST_TOKENS else None
+
+
+def reads_apart(model: Any) -> bool:  # noqa: ANN401 - a transformers model, PEFT's wrapping or not
+    """Return whether a model reads the prompt in an encoder, apart from the answer."""
+    return bool(getattr(model.config, "is_encoder_decoder", False))
+
+
+def is_encoder_decoder(folder: Path) -> bool:
+    """Return whether the config of a model folder says so; a folder without one is that of a decoder-only model."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and bool(config.get("is_encoder_decoder"))
+
+
+def auto_class(folder: Path) -> Any:  # noqa: ANN401 - one of transformers' Auto classes
+    """Return the class that loads the model of a folder: another one where its config names an encoder-decoder."""
+    return AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else AutoModelForCausalLM
+
+
+@torch.inference_mode()
+def probed(model: Any, tokenizer: Any) -> torch.Tensor:  # noqa: ANN401 - a transformers model, PEFT's wrapping or not
+    """Return the logits of a fixed text, shape (1, tokens, vocabulary), in float32.
+
+    An encoder-decoder model reads the text in its encoder and again in its decoder.
+    """
+    read = tokenizer(PROBE, return_tensors="pt").to(model.device)
+    given = {name: read[name] for name in ("input_ids", "attention_mask") if name in read}
+    if reads_apart(model):
+        given["decoder_input_ids"] = given["input_ids"]
+    logits: torch.Tensor = model(**given).logits
+    return logits.float()
+
 
 def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
-    """Return the model in evaluation mode; raises RagftError where the folder cannot be loaded as a causal LM."""
+    """Return the model in evaluation mode; raises RagftError where the folder holds no language model."""
     keep_freed_memory()
     forget_old_kernels()
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
+    kind = "an encoder-decoder" if is_encoder_decoder(folder.path) else "a causal"
     try:
         tokenizer = load_tokenizer(folder)
-        model = AutoModelForCausalLM.from_pretrained(folder.path, dtype=precision, local_files_only=True)
+        model = auto_class(folder.path).from_pretrained(folder.path, dtype=precision, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise RagftError(f"cannot load {folder.source} as a causal language model: {error}") from error
-    placed: Any = model
-    placed.eval().requires_grad_(False).to(place)
-    placed.generation_config = _end_tokens_only(placed.generation_config)
-    return LanguageModel(model, tokenizer, folder, precision, place)
+        raise RagftError(f"cannot load {folder.source} as {kind} language model: {error}") from error
+    model.eval().requires_grad_(False).to(place)
+    model.generation_config = _ends_only(model.generation_config, model.config)
+    loaded = LanguageModel(model, tokenizer, folder, precision, place)
+    if reads_apart(model):
+        _check_decoder(loaded)
+    return loaded
 
 
-def _end_tokens_only(config: Any) -> Any:  # noqa: ANN401 - transformers' GenerationConfig is not typed
-    """Return a generation config that keeps the model's end tokens and nothing else.
+def _ends_only(config: Any, model: Any) -> Any:  # noqa: ANN401 - transformers' configs are not typed
+    """Return a generation config that keeps the tokens with which answers end and decoders begin, and nothing else.
 
     `generate` fills what its caller leaves open from the model's own config, where makers of chat models put repetition
-    penalties and the like: answers would not be greedy, and copying from a passage would be punished.
+    penalties and the like: answers would not be greedy, and copying from a passage would be punished. An end that is
+    forced at the cap (BART) would make a cut answer look like a whole one.
     """
-    return GenerationConfig(eos_token_id=getattr(config, "eos_token_id", None))  # type: ignore[no-untyped-call]
+    ends = {"eos_token_id": getattr(config, "eos_token_id", None)}
+    if getattr(model, "is_encoder_decoder", False):
+        starts = [getattr(one, "decoder_start_token_id", None) for one in (config, model)]
+        starts.append(getattr(model, "bos_token_id", None))
+        ends["decoder_start_token_id"] = next((token for token in starts if token is not None), None)
+        ends["forced_bos_token_id"] = getattr(config, "forced_bos_token_id", None)
+    return GenerationConfig(**ends)  # type: ignore[no-untyped-call]
+
+
+def _check_decoder(language_model: LanguageModel) -> None:
+    """Raise RagftError for a decoder that nothing says how to begin; log how much the model reads."""
+    source = language_model.folder.source
+    config: Any = language_model.model.generation_config
+    if config.decoder_start_token_id is None:
+        raise RagftError(
+            f"{source} does not say with which token its decoder begins",
+            "set decoder_start_token_id in its config.json",
+        )
+    limit = language_model.reads_tokens
+    named = "without a limit that its files name" if limit is None else f"up to {limit} tokens each"
+    logger.info("%s is an encoder-decoder model; it reads a prompt and writes an answer %s", source, named)
 
 
 def load_tokenizer(folder: ModelFolder) -> PreTrainedTokenizerBase:
-    """Return the tokenizer alone (no weights), padding on the left, with a pad token."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
-    tokenizer.padding_side = "left"
+    """Return the tokenizer alone (no weights), with a pad token.
+
+    It pads on the left, where a decoder-only model goes on from the end of its row, and on the right for an encoder. It
+    says which by `is_encoder_decoder`, for those who make texts with it and have no model at hand.
+    """
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder.path, local_files_only=True)
+    tokenizer.is_encoder_decoder = is_encoder_decoder(folder.path)
+    tokenizer.padding_side = "right" if tokenizer.is_encoder_decoder else "left"
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer
+    found: PreTrainedTokenizerBase = tokenizer
+    return found
 
 
 def choose_device(device: Device) -> torch.device:

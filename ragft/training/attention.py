@@ -18,6 +18,8 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from ragft.models.language_model import reads_apart
+
 DENSE_ON = frozenset({"cpu"})
 """Kinds of device where dense products per tile are faster than the kernel of torch."""
 
@@ -248,8 +250,10 @@ def why_not_packed(model: Any) -> str | None:  # noqa: ANN401 - a transformers m
     Tried out instead of looked up: two short examples with a common beginning are read packed and apart. The logits
     must agree, much better than those of a reading that is wrong on purpose, and another first example must leave those
     of the second as they are. Models with other attention than plain causal (windows, sinks, biases), with a state that
-    runs along the row, or whose code hands no keywords to its attention fail it.
+    runs along the row, or whose code hands no keywords to its attention fail it. An encoder-decoder model is not tried.
     """
+    if reads_apart(model):
+        return "an encoder-decoder model reads the prompt apart from the answer"
     was_training = model.training
     try:
         with torch.no_grad():

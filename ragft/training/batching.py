@@ -78,6 +78,37 @@ class Collator:
         }
 
 
+class PairCollator:
+    """Joins examples of an encoder-decoder model into a right-padded batch.
+
+    Tensors: `input_ids`, `attention_mask` (batch, longest prompt) for the encoder; `decoder_input_ids`, `labels`
+    (batch, longest completion behind the decoder's prefix). A decoder input is the prefix and the completion, moved on
+    by one against the labels: the model's own rule (`prepare_decoder_input_ids_from_labels`), and what an answer
+    begins with. Only the completion carries loss. The decoder needs no mask: what it reads looks back, and padding
+    stands behind.
+    """
+
+    def __init__(self, pad_token_id: int, prefix: Sequence[int]) -> None:
+        self._pad = pad_token_id
+        self._prefix = tuple(prefix)
+
+    def __call__(self, rows: Sequence[TrainingTokens]) -> dict[str, torch.Tensor]:
+        """Return one batch as tensors."""
+        width = max(len(row.prompt) for row in rows)
+        before = len(self._prefix) - 1
+        wide = before + max(1, *(len(row.completion) for row in rows))
+        ids = [[*row.prompt, *[self._pad] * (width - len(row.prompt))] for row in rows]
+        mask = [[1] * len(row.prompt) + [0] * (width - len(row.prompt)) for row in rows]
+        begun = [[*self._prefix, *row.completion, *[self._pad] * wide][:wide] for row in rows]
+        labels = [[*[IGNORED] * before, *row.completion, *[IGNORED] * wide][:wide] for row in rows]
+        return {
+            "input_ids": torch.tensor(ids),
+            "attention_mask": torch.tensor(mask),
+            "decoder_input_ids": torch.tensor(begun),
+            "labels": torch.tensor(labels),
+        }
+
+
 def _predicted(row: TrainingTokens) -> list[int]:
     """Return the labels of a completion; only padding stands before the first token of a row without a prompt."""
     return list(row.completion) if row.prompt else [IGNORED, *row.completion[1:]]

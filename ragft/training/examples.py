@@ -2,8 +2,9 @@
 
 The tokens of a prompt are exactly those that the model is asked with, and the completion is tokenised as it stands
 behind them. It ends with the token that ends a turn, which carries loss: a model that never learns to stop rambles on.
-Plain text (documents, replayed text) has no prompt; all of it carries loss. Knows nothing of tasks or templates:
-prompts arrive as text.
+An encoder-decoder model reads the prompt with the tokenizer's own special tokens around it, and its completion is a
+text of its own. Plain text (documents, replayed text) has no prompt; all of it carries loss. Knows nothing of tasks or
+templates: prompts arrive as text.
 """
 
 from __future__ import annotations
@@ -57,18 +58,25 @@ class TrainingTokens:
 def tokenized(texts: Sequence[TrainingText], tokenizer: Any, limit: int | None) -> list[TrainingTokens]:  # noqa: ANN401
     """Return the examples as tokens; raises DataError for one without label tokens or over the model's context.
 
-    Nothing is ever cut: a cut completion would teach the model to stop in the middle.
+    `limit` are the tokens of prompt and completion together, or of each of them in an encoder-decoder model. Nothing
+    is ever cut: a cut completion would teach the model to stop in the middle.
     """
     if not texts:
         raise DataError("there are no training examples")
     end = end_of_turn(tokenizer)
     rows = [_tokens(text, tokenizer, end) for text in texts]
     for text, row in zip(texts, rows, strict=True):
-        if limit is not None and row.length > limit:
+        length = max(len(row.prompt), len(row.completion)) if _reads_apart(tokenizer) else row.length
+        if limit is not None and length > limit:
             raise DataError(
-                f"training example {row.id!r} has {row.length} tokens, and the model reads {limit}", _shorter(text.kind)
+                f"training example {row.id!r} has {length} tokens, and the model reads {limit}", _shorter(text.kind)
             )
     return rows
+
+
+def _reads_apart(tokenizer: Any) -> bool:  # noqa: ANN401
+    """Return whether the tokenizer is that of an encoder-decoder model, as `load_tokenizer` has marked it."""
+    return bool(getattr(tokenizer, "is_encoder_decoder", False))
 
 
 def _shorter(kind: TextKind) -> str:
@@ -80,8 +88,12 @@ def _shorter(kind: TextKind) -> str:
 
 
 def _tokens(text: TrainingText, tokenizer: Any, end: int) -> TrainingTokens:  # noqa: ANN401
-    prompt = ids_of(tokenizer, text.prompt)
-    completion = text.ids or _following(text, tokenizer, prompt)
+    if _reads_apart(tokenizer):
+        prompt = tuple(tokenizer(text.prompt, add_special_tokens=not tokenizer.chat_template)["input_ids"])
+        completion = ids_of(tokenizer, text.completion)
+    else:
+        prompt = ids_of(tokenizer, text.prompt)
+        completion = text.ids or _following(text, tokenizer, prompt)
     if not completion:
         raise DataError(f"training example {text.id!r} has no label tokens: its answer is empty")
     return TrainingTokens(text.id, prompt, completion if text.ids else (*completion, end))

@@ -22,9 +22,23 @@ def completion_loss(model: Any, batch: dict[str, Any]) -> tuple[torch.Tensor, to
 
     The model computes logits where a label is predicted, and nowhere else. The log-likelihood is taken in float32.
     """
-    outputs, logits, targets = _packed(model, batch) if "kept" in batch else _padded(model, batch)
+    outputs, logits, targets = _read(model, batch)
     total = torch.nn.functional.cross_entropy(logits.float(), targets, ignore_index=IGNORED, reduction="sum")
     return total, (targets != IGNORED).sum(), outputs
+
+
+def _read(model: Any, batch: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:  # noqa: ANN401
+    """Return (the model's outputs, logits, the label that each of them predicts)."""
+    if "kept" in batch:
+        return _packed(model, batch)
+    return _pairs(model, batch) if "decoder_input_ids" in batch else _padded(model, batch)
+
+
+def _pairs(model: Any, batch: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:  # noqa: ANN401
+    """Read an encoder-decoder batch, whose decoder inputs are its labels moved on by one already."""
+    reading = {key: value for key, value in batch.items() if key != "labels"}
+    outputs = model(**reading, use_cache=False)
+    return outputs, outputs.logits.flatten(0, 1), batch["labels"].flatten()
 
 
 def _padded(model: Any, batch: dict[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:  # noqa: ANN401

@@ -9,12 +9,10 @@ from typing import Any
 
 import torch
 from peft import PeftModel
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import AutoConfig, AutoTokenizer, GenerationConfig
 
 from ragft.errors import RagftError
-
-PROBE = "The answer to the question is"
-"""The text on which the merged weights are held against the adapter."""
+from ragft.models.language_model import auto_class, probed
 
 MOST_CHANGE = 0.01
 """Largest change of a logit, as a share of the largest logit, that adding up in float32 may make."""
@@ -37,13 +35,13 @@ def merge(base: Path, adapter: Path, target: Path) -> MergeResult:
     """
     if not (adapter / "adapter_config.json").exists():
         return _copied(adapter, target)
-    model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, local_files_only=True)
+    model = auto_class(base).from_pretrained(base, dtype=torch.float32, local_files_only=True)
     dtype = _dtype_of(base)
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
     tuned: Any = PeftModel.from_pretrained(model, adapter).eval()
-    before = _logits(tuned, tokenizer)
+    before = probed(tuned, tokenizer)
     merged = tuned.merge_and_unload(safe_merge=True)
-    after = _logits(merged, tokenizer)
+    after = probed(merged, tokenizer)
     change = (after - before).abs().max().item()
     if not change <= MOST_CHANGE * max(1.0, before.abs().max().item()):
         raise RagftError(
@@ -61,12 +59,6 @@ def _dtype_of(folder: Path) -> torch.dtype:
     named = AutoConfig.from_pretrained(folder, local_files_only=True).dtype
     found = getattr(torch, named) if isinstance(named, str) else named
     return found if isinstance(found, torch.dtype) else torch.float32
-
-
-@torch.inference_mode()
-def _logits(model: Any, tokenizer: Any) -> torch.Tensor:  # noqa: ANN401
-    logits: torch.Tensor = model(**tokenizer(PROBE, return_tensors="pt")).logits
-    return logits.float()
 
 
 def _keep_generation_config(base: Path, target: Path) -> None:

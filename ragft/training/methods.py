@@ -16,11 +16,11 @@ from typing import Any, assert_never
 import torch
 from peft import IA3Config, LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from peft.utils import TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING as FEEDFORWARD
-from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+from transformers import BitsAndBytesConfig
 
 from ragft.config import PeftConfig
 from ragft.errors import RagftError
-from ragft.models.language_model import LanguageModel
+from ragft.models.language_model import LanguageModel, auto_class, reads_apart
 
 INITIAL = "initial"
 """Name of the folder for an adapter's first value, where the initialisation took it out of the base weights."""
@@ -86,9 +86,10 @@ def _cast(model: Any, dtype: torch.dtype) -> Any:  # noqa: ANN401 - a transforme
 
 def _wrapped(base: Any, peft: PeftConfig) -> Any:  # noqa: ANN401 - a PeftModel
     kind = IA3Config if peft.method == "ia3" else LoraConfig
+    task = "SEQ_2_SEQ_LM" if reads_apart(base) else "CAUSAL_LM"
     values = peft.for_peft() | (_ia3_targets(base, peft) if peft.method == "ia3" else {})
     try:
-        return get_peft_model(base, kind(task_type="CAUSAL_LM", **values))
+        return get_peft_model(base, kind(task_type=task, **values))
     except ValueError as error:
         names = sorted({name.rsplit(".", 1)[-1] for name, part in base.named_modules() if _is_linear(part)})
         raise RagftError(f"peft.target_modules: {error}", f"linear modules of the model: {', '.join(names)}") from None
@@ -115,8 +116,9 @@ def _in_4_bits(language_model: LanguageModel) -> Any:  # noqa: ANN401 - a transf
     quantised = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=compute
     )
-    model = AutoModelForCausalLM.from_pretrained(
-        language_model.folder.path, quantization_config=quantised, device_map={"": 0}, local_files_only=True
+    path = language_model.folder.path
+    model = auto_class(path).from_pretrained(
+        path, quantization_config=quantised, device_map={"": 0}, local_files_only=True
     )
     prepare: Any = prepare_model_for_kbit_training
     return prepare(model, use_gradient_checkpointing=False)

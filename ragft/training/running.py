@@ -182,7 +182,7 @@ def _trained(
         discreet(job.config.training.report_to if not is_helper() else ()),
         adapted(language_model, job.config.peft) as model,
         _as_before(model),
-        prepared(model, pad) as collate,
+        prepared(model, pad, language_model.decoder_prefix) as collate,
     ):
         measured = measure if job.measures else None
         trainer, watcher = _trainer(model, language_model, job, collate, on_progress, measured)

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ragft.training.attention import packed_attention, why_not_packed
-from ragft.training.batching import Collator
+from ragft.training.batching import Collator, PairCollator
 from ragft.training.examples import TrainingTokens
 from ragft.training.fused import fused
 from ragft.training.packing import PackedCollator
@@ -20,10 +20,11 @@ Collate = Callable[[Sequence[TrainingTokens]], dict[str, torch.Tensor]]
 
 
 @contextmanager
-def prepared(model: Any, pad_token_id: int) -> Iterator[Collate]:  # noqa: ANN401 - a PeftModel
+def prepared(model: Any, pad_token_id: int, prefix: Sequence[int] = ()) -> Iterator[Collate]:  # noqa: ANN401
     """Make a model ready to train fast; yields how its batches are joined, and gives the model its own back at the end.
 
-    Batches are packed where the model reads packed rows as it reads examples apart, and padded elsewhere.
+    Batches are packed where the model reads packed rows as it reads examples apart, and padded elsewhere. `prefix` are
+    the tokens with which the decoder of an encoder-decoder model begins.
     """
     with ExitStack() as stack:
         n_fused = stack.enter_context(fused(model))
@@ -31,4 +32,7 @@ def prepared(model: Any, pad_token_id: int) -> Iterator[Collate]:  # noqa: ANN40
         logger.info("%d layers fused; batches are %s", n_fused, "packed" if reason is None else f"padded: {reason}")
         if reason is None:
             stack.enter_context(packed_attention(model))
-        yield PackedCollator() if reason is None else Collator(pad_token_id)
+        if reason is None:
+            yield PackedCollator()
+        else:
+            yield PairCollator(pad_token_id, prefix) if prefix else Collator(pad_token_id)

@@ -106,7 +106,7 @@ class AdapterTrainer(CompletionTrainer):
 
     def _out_of_memory(self, inputs: Any) -> RagftError:  # noqa: ANN401
         examples = len(inputs["lengths"]) if "lengths" in inputs else inputs["input_ids"].shape[0]
-        tokens = inputs["input_ids"].numel()
+        tokens = sum(inputs[name].numel() for name in ("input_ids", "decoder_input_ids") if name in inputs)
         message = f"out of memory at step {self.state.global_step + 1}, on {examples} examples of {tokens} tokens"
         hint = "lower training.per_device_train_batch_size and raise training.gradient_accumulation_steps by as much"
         if not self._config.training.gradient_checkpointing:
