@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -324,3 +325,8 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, tiny_embed
     experiment = write_experiment(tmp_path_factory.mktemp("built") / "experiment", tiny_model, tiny_embedder)
     experiment.first_run = experiment.compare()
     return experiment
+
+
+def heed_ctrl_c() -> None:
+    """Let SIGINT be heard again: tests that a shell runs in the background inherit that it is ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)

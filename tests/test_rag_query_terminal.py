@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SmallExperiment, read
+from conftest import SmallExperiment, heed_ctrl_c, read
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -218,7 +218,13 @@ def test_a_conversation_at_a_real_terminal(built: SmallExperiment) -> None:
     command = ["-m", "ragft", "rag-query", str(built.file), "--answer-anyway", *built.places()]
     limits = ["--set", "generation.max_new_tokens=1500"]  # random weights never end a turn: time to stop them
     child = pexpect.spawn(
-        sys.executable, [*command, *limits], env=env, encoding="utf-8", timeout=120, dimensions=(30, 40)
+        sys.executable,
+        [*command, *limits],
+        env=env,
+        encoding="utf-8",
+        timeout=120,
+        dimensions=(30, 40),
+        preexec_fn=heed_ctrl_c,
     )
     log = io.StringIO()
     child.logfile_read = log

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Json, SmallExperiment, read, write_experiment
+from conftest import Json, SmallExperiment, heed_ctrl_c, read, write_experiment
 from safetensors.torch import load_file
 
 import ragft
@@ -88,11 +87,6 @@ def driven(code: str, experiment: SmallExperiment, *arguments: str) -> subproces
     return subprocess.run(
         command, capture_output=True, text=True, timeout=240, env=environment, check=False, preexec_fn=heed_ctrl_c
     )
-
-
-def heed_ctrl_c() -> None:
-    """Let SIGINT be heard again: tests that a shell runs in the background inherit that it is ignored."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Asked:
