@@ -59,6 +59,20 @@ def test_a_dev_loss_that_was_best_at_first_is_no_improvement() -> None:
     assert signs_of_trouble(dev(1.0, 1.1)) == ()  # two measurements show nothing
 
 
+def test_batches_that_differ_are_no_rising_loss() -> None:
+    """One hard batch at the end of a real training: 1.21 (steps 16 to 20) to 2.25, 1.6 standard errors."""
+    losses = [2.9, 3.5, 3.2, 1.6, 1.2, 1.5, 2.8, 1.9, 0.7, 2.1, 1.3, 2.9, 2.2, 1.3, 1.7, 0.8, 1.0, 1.6, 1.7, 0.95]
+    rows = [{"step": float(step), "loss": loss} for step, loss in enumerate([*losses, 1.8, 1.3, 1.8, 1.6, 4.8], 1)]
+    assert signs_of_trouble(rows) == ()
+
+
+def test_a_dev_loss_that_still_falls_outweighs_a_rising_train_loss() -> None:
+    rows = [{"step": float(step), "loss": 1.0 if step < 11 else 2.0} for step in range(1, 21)]
+    assert len(signs_of_trouble(rows)) == 1
+    assert signs_of_trouble([*rows, {"step": 10.0, "eval_loss": 1.5}, {"step": 20.0, "eval_loss": 1.4}]) == ()
+    assert len(signs_of_trouble([*rows, {"step": 10.0, "eval_loss": 1.4}, {"step": 20.0, "eval_loss": 1.5}])) == 1
+
+
 def test_a_rising_loss_is_told_with_the_steps_where_it_was_lowest() -> None:
     (sign,) = signs_of_trouble(losses(*[3, 3, 3, 3, 3, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2]))
     assert sign.startswith("The train loss rose from 1.000 (steps 6 to 10) to 2.000 at the end")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean, median
+from statistics import fmean, median, variance
 
 WINDOW = 5
 """Losses that are averaged on either side of a comparison: single steps are noise."""
@@ -14,6 +14,9 @@ OVERFITTED = 0.5
 
 RISEN = 1.1
 """A loss of this many times its lowest window has risen."""
+
+CERTAIN = 3.0
+"""Standard errors of two windows by which a loss must have risen: single batches differ by more than a trend."""
 
 EXPLODED = 10.0
 """A gradient norm of this many times the median of those before it has exploded."""
@@ -30,7 +33,7 @@ def signs_of_trouble(history: Sequence[Row]) -> tuple[str, ...]:
     losses = [(int(row["step"]), row["loss"]) for row in history if "loss" in row]
     dev = [(int(row["step"]), row["eval_loss"]) for row in history if "eval_loss" in row]
     norms = [(int(row["step"]), row["grad_norm"]) for row in history if "grad_norm" in row]
-    return (*_overfitting(losses, dev), *_no_gain(dev), *_rising(losses), *_exploding(norms))
+    return (*_overfitting(losses, dev), *_no_gain(dev), *_rising(losses, dev), *_exploding(norms))
 
 
 def _overfitting(losses: Sequence[tuple[int, float]], dev: Sequence[tuple[int, float]]) -> Iterator[str]:
@@ -55,14 +58,22 @@ def _no_gain(dev: Sequence[tuple[int, float]]) -> Iterator[str]:
         )
 
 
-def _rising(losses: Sequence[tuple[int, float]]) -> Iterator[str]:
-    """Yield that the train loss ended well above its lowest window."""
-    means = [fmean(loss for _, loss in losses[at : at + WINDOW]) for at in range(0, len(losses) - WINDOW + 1)]
-    if len(losses) < 2 * WINDOW:
+def _rising(losses: Sequence[tuple[int, float]], dev: Sequence[tuple[int, float]]) -> Iterator[str]:
+    """Yield that the train loss ended well above its lowest window, by more than chance, where dev does not say no.
+
+    Batches differ, so the loss of single steps does: a rise counts from three standard errors of the two windows. A dev
+    loss that is best at the end, over the same examples every time, outweighs it.
+    """
+    if len(losses) < 2 * WINDOW or (len(dev) > 1 and _lowest(dev) == dev[-1]):
         return
+    windows = [losses[at : at + WINDOW] for at in range(0, len(losses) - WINDOW + 1)]
+    means = [fmean(loss for _, loss in window) for window in windows]
     lowest = min(range(len(means)), key=means.__getitem__)
-    if means[-1] > RISEN * means[lowest] and lowest + WINDOW <= len(means) - 1:
-        first, last = losses[lowest][0], losses[lowest + WINDOW - 1][0]
+    spread = sum(variance([loss for _, loss in windows[place]]) for place in (lowest, -1))
+    if lowest + WINDOW <= len(means) - 1 and means[-1] > max(
+        RISEN * means[lowest], means[lowest] + CERTAIN * math.sqrt(spread / WINDOW)
+    ):
+        first, last = windows[lowest][0][0], windows[lowest][-1][0]
         yield (
             f"The train loss rose from {means[lowest]:.3f} (steps {first} to {last}) to {means[-1]:.3f} at the end: "
             "lower the learning rate, or give it a longer warm-up."
