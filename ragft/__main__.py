@@ -10,11 +10,13 @@ def main() -> None:
 
         app()
         return
+    launcher = os.getppid()  # before imports of seconds, in which it may be killed already
     from ragft.console import quiet_libraries
 
     quiet_libraries()  # before the first import of a library that opens progress bars
-    from ragft.training.distributed import dismiss, help_along, is_helper
+    from ragft.training.distributed import dismiss, end_with, help_along, is_helper
 
+    end_with(launcher)
     if is_helper():
         from ragft.training.running import help_with
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "error"]
 Scalar = str | int | float | bool
 ContextKind = Literal["none", "index", "oracle", "random"]
 
@@ -38,11 +38,23 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """A question asked before in the same conversation, and what was answered; its passages are not kept."""
+
+    input: str
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One item of the task.
 
     `references` are alternatives, any of which is right; an example with `answerable` false has none, and the right
-    answer is to abstain. `group` joins several phrasings of one fact; `variant` names the kind of phrasing.
+    answer is to abstain. `group` joins several phrasings of one fact; `variant` names the kind of phrasing. `history`
+    are the turns of a conversation before the input, oldest first, and `instructions` what its system text says.
+    `terms` must stand in a good answer (the terminology of a translation). `columns` are other columns of its row that
+    the prompt of a custom task names. `input_document_id` is the document whose text the input is, None where the input
+    is a text of its own; nothing of that document is laid before it as a passage.
     """
 
     id: str
@@ -52,6 +64,11 @@ class Example:
     answerable: bool = True
     group: str | None = None
     variant: str | None = None
+    history: tuple[Turn, ...] = ()
+    instructions: str = ""
+    terms: tuple[str, ...] = ()
+    columns: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
+    input_document_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +94,10 @@ class Answer:
 
     `seconds` is this answer's share of its batch (batch wall time / batch size); what one user waits for is measured
     apart, one question at a time. `passage_ids` are the passages in the prompt in prompt order, `citations` the ids of
-    those that the answer cites. `seed` is the training seed of the adapter that answered, None for an arm that does
-    not have several.
+    those that the answer cites; `invented_citations` counts the numbers that it cites and no passage has. `seed` is the
+    training seed of the adapter that answered and `prompt` the template that it was asked with, each None for an arm
+    that does not have several. `logprob` is the mean log-probability (nats) of the tokens it said, None where unknown.
+    An answer that could not be got has finish reason "error", says nothing, and `error` says why.
     """
 
     arm: str
@@ -92,13 +111,18 @@ class Answer:
     citations: tuple[str, ...] = ()
     retrieval_seconds: float = 0.0
     seed: int | None = None
+    prompt: str | None = None
+    invented_citations: int = 0
+    logprob: float | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """One metric on one answer; `value` is None when it cannot be judged, and `reason` says why.
 
-    `seed` is the training seed of the adapter that answered, None for an arm that does not have several.
+    `seed` is the training seed of the adapter that answered and `prompt` the template that it was asked with, each None
+    for an arm that does not have several.
     """
 
     arm: str
@@ -107,6 +131,7 @@ class Score:
     value: float | None
     reason: str | None = None
     seed: int | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +149,8 @@ class Estimate:
     """The mean of one metric over the scored answers of one arm.
 
     `mean` and `interval` are None when nothing could be scored: the mean of nothing is not 0. `seed_means` are the
-    means by training seed, in the order of the seeds, and empty with fewer than two.
+    means by training seed, in the order of the seeds, and empty with fewer than two. `prompt_means` are the means by
+    prompt template, as (name, mean), and empty with fewer than two: `mean` is then their average.
     """
 
     arm: str
@@ -134,6 +160,7 @@ class Estimate:
     n_unscored: int
     interval: Interval | None
     seed_means: tuple[float, ...] = ()
+    prompt_means: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from ragft.arms.round import Asked, Round
 from ragft.arms.trials import combinations
 from ragft.config import Experiment, with_values
 from ragft.errors import DataError
-from ragft.evaluation.answers import score_answers
 from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import estimate_metric
+from ragft.evaluation.metrics import score_answers
 from ragft.records import Estimate, Interval
 from ragft.runs import Run
 

@@ -9,19 +9,22 @@ import json
 import os
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from tiny_bert import write_tiny_bert
 
 from ragft import jsonl
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from typer.testing import Result
+
+    from ragft.models.language_model import LanguageModel
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small are slower on several threads
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -100,10 +103,27 @@ def text_of_everything() -> list[str]:
     return [SYSTEM_TEXTS, *(f"{d['title']}: {d['text']}" for d in documents()), *(str(r["question"]) for r in rows)]
 
 
+def news(stderr: str) -> str:
+    """Return what a command said on stderr behind the table of the data checks, which it shows before it begins."""
+    if not stderr.startswith("Checks of the data"):
+        return stderr
+    said = re.search(r"^error: ", stderr, re.MULTILINE)
+    return "" if said is None else stderr[said.start() :]
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a two-layer Llama with random weights and a byte-level tokenizer with a chat template."""
     return write_tiny_model(tmp_path_factory.mktemp("models") / "tiny-llama", seed=7)
+
+
+@pytest.fixture
+def model(tiny_model: Path) -> Callable[[], LanguageModel]:
+    """Return a function that loads the tiny model afresh."""
+    from ragft.models.language_model import load
+    from ragft.models.sources import ModelFolder
+
+    return lambda: load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), "float32", "cpu")
 
 
 def write_tiny_model(folder: Path, *, seed: int) -> Path:
@@ -152,53 +172,10 @@ def _byte_level() -> Tokenizer:
 @pytest.fixture(scope="session")
 def tiny_embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a sentence-transformers model: a two-layer BERT with random weights and mean pooling."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("models")
-    tokenizer = _word_pieces()
-    config = BertConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=64,
-        max_position_embeddings=128,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(11)
-    BertModel(config).save_pretrained(folder / "bert")
-    tokenizer.save_pretrained(folder / "bert")
-    transformer = Transformer(str(folder / "bert"), max_seq_length=128)
-    SentenceTransformer(modules=[transformer, Pooling(32, "mean")], device="cpu").save(str(folder / "tiny-bert"))
-    return folder / "tiny-bert"
-
-
-def _word_pieces() -> Any:
-    """Return a word-piece tokenizer with a written vocabulary: the trainer's differs from one process to the next."""
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
     words = set(re.findall(r"\w+", " ".join(text_of_everything()).lower()))
     letters = set("abcdefghijklmnopqrstuvwxyz0123456789.,:;?!'") - words
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces = [*special, *sorted(words | letters), *(f"##{letter}" for letter in sorted(letters))]
-    vocabulary = {piece: number for number, piece in enumerate(pieces)}
-    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-        model_max_length=128,
-    )
+    pieces = [*sorted(words | letters), *(f"##{letter}" for letter in sorted(letters))]
+    return write_tiny_bert(tmp_path_factory.mktemp("models") / "tiny-bert", pieces, width=32)
 
 
 STEPS = {"max_steps": 4, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "learning_rate": 0.01}
@@ -317,6 +294,33 @@ def write_experiment(folder: Path, model: Path, embedder: Path) -> SmallExperime
 def experiment(tmp_path: Path, tiny_model: Path, tiny_embedder: Path) -> SmallExperiment:
     """The small experiment in a fresh folder, with nothing built."""
     return write_experiment(tmp_path / "experiment", tiny_model, tiny_embedder)
+
+
+@pytest.fixture
+def closed_book(experiment: SmallExperiment) -> SmallExperiment:
+    """The small experiment without documents, so that no embedder is imported."""
+    for key in ("index", "retrieval"):
+        experiment.config.pop(key)
+    experiment.config["data"].pop("documents")
+    experiment.config["adapters"].pop("raft")
+    arms = {"base": {}, "finetuned": {"adapter": "closed_book"}}
+    experiment.config["compare"] |= {"arms": arms, "contrasts": [["finetuned", "base"]]}
+    return experiment.save()
+
+
+@pytest.fixture(scope="session")
+def seq2seq_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The folders of a tiny T5 and a tiny BART."""
+    from tiny_seq2seq import write_tiny_seq2seq
+
+    root = tmp_path_factory.mktemp("models")
+    return {kind: write_tiny_seq2seq(root / f"tiny-{kind}", kind) for kind in ("t5", "bart")}
+
+
+@pytest.fixture(params=["t5", "bart"])
+def seq2seq_folder(request: pytest.FixtureRequest, seq2seq_folders: dict[str, Path]) -> Path:
+    """The folder of each of the two."""
+    return seq2seq_folders[request.param]
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ragft import jsonl
-from ragft.evaluation.answers import score_answers
 from ragft.evaluation.comparison import Comparison, compare_arms
+from ragft.evaluation.metrics import score_answers
 from ragft.records import Answer, Example, Interval, Passage
 from ragft.report import load_report, render_html
 

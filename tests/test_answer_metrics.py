@@ -8,20 +8,12 @@ from hypothesis import strategies as st
 
 from ragft.errors import DataError, RagftError
 from ragft.evaluation.abstention import Share, summarise_abstention
-from ragft.evaluation.answers import (
-    ANSWER_METRICS,
-    abstains,
-    answer_metric,
-    contains,
-    exact_match,
-    is_abstention,
-    is_binary,
-    normalise,
-    score_answers,
-    token_f1,
-)
+from ragft.evaluation.answers import abstains, contains, exact_match, is_abstention, normalise, token_f1
 from ragft.evaluation.classification import macro_f1, majority_share, summarise_classification
+from ragft.evaluation.corpus import CORPUS_METRICS
+from ragft.evaluation.metrics import ANSWER_METRICS, answer_metric, check_primary, is_binary, score_answers
 from ragft.records import Answer, Example, Score
+from ragft.report.glossary import describe
 
 CALM = settings(deadline=None)  # a busy machine is no fault of the code
 WORDS = st.lists(st.sampled_from(["red", "kite", "the", "a", "moor", "1848", "-", "É"]), max_size=8).map(" ".join)
@@ -226,9 +218,48 @@ def test_an_answer_to_a_foreign_example_is_an_error() -> None:
 
 
 def test_registry_says_version_and_which_metrics_are_binary() -> None:
-    assert answer_metric("token_f1").version == 1
-    assert [name for name in ANSWER_METRICS if is_binary(name)] == ["exact_match", "contains", "accuracy", "abstained"]
+    assert answer_metric("token_f1").version == 2
+    binary = [name for name, metric in ANSWER_METRICS.items() if is_binary(name) and metric.source == "text"]
+    assert binary == ["exact_match", "contains", "accuracy", "abstained"]
     assert not is_binary("recall@5")
+    assert not is_binary("macro_f1")
+
+
+def test_every_metric_has_its_sentence_in_the_glossary() -> None:
+    assert [name for name in (*ANSWER_METRICS, *CORPUS_METRICS) if describe(name) is None] == []
+
+
+def test_an_answer_that_was_not_got_is_unscored_and_says_why() -> None:
+    lost = Answer("base", "q1", "", 0, 0, 0.1, "error", error="429 Too Many Requests", prompt="plain", seed=3)
+    (score,) = score_answers([lost], {"q1": example("kite")}, ["exact_match"])
+    reason = "no answer was got: 429 Too Many Requests"
+    assert score == Score("base", "q1", "exact_match", None, reason, 3, "plain")
+
+
+def test_metrics_that_are_measured_elsewhere_are_passed_over() -> None:
+    assert score_answers([answer("kite")], {"q1": example("kite")}, ["similarity", "gold_loglik"]) == []
+
+
+@pytest.mark.parametrize("metric", ["abstained", "answer_words", "gold_bits_per_byte"])
+def test_a_metric_of_which_more_is_not_better_cannot_be_the_primary_one(metric: str) -> None:
+    with pytest.raises(RagftError, match=f"'{metric}' cannot be the primary metric: more of it") as caught:
+        check_primary(metric, [])
+    assert caught.value.hint == "choose another compare.primary_metric"
+
+
+@pytest.mark.parametrize("metric", ["k_precision", "entailment", "judge_faithfulness"])
+def test_a_metric_of_passages_ranks_only_arms_that_have_some(metric: str) -> None:
+    check_primary(metric, [])
+    with pytest.raises(RagftError, match=r"defined by the passages \(arms without passages: base, finetuned\)"):
+        check_primary(metric, ["base", "finetuned"])
+    check_primary("chrf", ["base", "finetuned"])
+
+
+def test_a_corpus_metric_or_an_unknown_one_cannot_be_the_primary_one() -> None:
+    with pytest.raises(RagftError, match="'macro_f1' is measured on all answers together"):
+        check_primary("macro_f1", [])
+    with pytest.raises(RagftError, match="unknown answer metric 'f1'"):
+        check_primary("f1", [])
 
 
 def test_abstention_summary_by_hand() -> None:
@@ -269,6 +300,7 @@ def test_macro_f1_by_hand() -> None:
     assert [no.precision, no.recall, no.f1, no.support] == pytest.approx([0.5, 1.0, 2 / 3, 1])
     assert summary.macro_f1 == pytest.approx((1 / 2 + 2 / 3) / 2)
     assert majority_share(expected) == 3 / 4
+    assert (summary.n, summary.n_unparsed) == (4, 1)
 
 
 def test_classification_of_nothing_and_misuse() -> None:

@@ -164,7 +164,7 @@ def test_the_evidence_of_a_run_is_what_its_records_say(built: SmallExperiment) -
         assert sum(scores.values()) / len(scores) == pytest.approx(values[arm, metrics["primary_metric"]])
         assert made.latency_s[arm] == metrics["arms"][arm]["latency_s_p50"]
     assert made.fingerprints.task == "qa"
-    assert (made.fingerprints.metric, made.fingerprints.metric_version) == ("token_f1", 1)
+    assert (made.fingerprints.metric, made.fingerprints.metric_version) == ("token_f1", 2)
     assert "platform" not in made.hardware
     assert made.hardware["cores"] >= 1
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SmallExperiment, eval_rows, read
+from conftest import SmallExperiment, eval_rows, news, read
 from typer.main import get_command
 from typer.testing import CliRunner, Result
 
@@ -19,6 +19,7 @@ import ragft
 from ragft import jsonl
 from ragft.arms.bench import Bench
 from ragft.cli import app
+from ragft.evaluation.metrics import ANSWER_METRICS
 
 COMMANDS: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined] - the group that Typer makes
 ROOT = Path(ragft.__file__).parents[1]
@@ -46,7 +47,7 @@ def fails(result: Result | subprocess.CompletedProcess[str], code: int, message:
     """Assert that a command ended with exactly this error, and printed nothing else."""
     found = result.exit_code if isinstance(result, Result) else result.returncode
     said = f"error: {message}\n" + (f"  try: {hint}\n" if hint else "")
-    assert (found, result.stderr, result.stdout) == (code, said, "")
+    assert (found, news(result.stderr), result.stdout) == (code, said, "")
 
 
 # ------------------------------------------------------------------------------------------------------------- help
@@ -128,7 +129,7 @@ def test_missing_documents(experiment: SmallExperiment) -> None:
     ("damaged", "what", "hint"),
     [
         (b'{"id": "e1", }\n', "not valid JSON: Illegal trailing comma before end of object (column 12)", None),
-        (b'{"id": "e1", "question": "caf\xe9"}\n', "not UTF-8 text", "save the file as UTF-8"),
+        (b'{"id": "e1", "question": "caf\xe9"}\n', "not UTF-8 text (byte 291); save the file as UTF-8", None),
         (b"[1]\n", "expected an object, found list", None),
     ],
 )
@@ -178,7 +179,8 @@ def test_an_eval_question_that_stands_in_train(experiment: SmallExperiment) -> N
 
 def test_leakage_that_is_allowed_is_a_finding(experiment: SmallExperiment) -> None:
     plan = leaky(experiment).json("compare", "--dry-run", "--set", "data.allow_leakage=true")
-    assert plan["findings"] == ["1 of 12 eval inputs also stand in train or dev: e00 = t00"]
+    found = [check["message"] for check in plan["checks"] if check["severity"] == "warning"]
+    assert found == ["1 of 12 eval inputs also stand in train or dev: e00 = t00"]
 
 
 def test_too_few_eval_examples_are_no_comparison(experiment: SmallExperiment) -> None:
@@ -201,7 +203,8 @@ def test_too_few_eval_examples_are_no_comparison(experiment: SmallExperiment) ->
             {"base": {"prompt": "qa-long-9"}},
             1,
             "there is no prompt template 'qa-long-9' for the task 'qa'",
-            "templates: qa-short-1, qa-cited-1",
+            "templates: qa-short-1, qa-short-2, qa-cited-1, qa-cited-2, qa-long-1, qa-long-2, qa-long-cited-1, "
+            "qa-long-cited-2",
         ),
     ],
 )
@@ -215,7 +218,7 @@ def test_arms_that_cannot_be_compared_are_refused_before_anything_is_built(
 
 
 def test_an_unknown_metric_is_refused_before_anything_is_built(experiment: SmallExperiment) -> None:
-    hint = "known answer metrics: exact_match, token_f1, contains, accuracy, abstained"
+    hint = f"known answer metrics: {', '.join(ANSWER_METRICS)}"
     result = experiment.run("compare", "--set", "compare.primary_metric=f1")
     fails(result, 1, "unknown answer metric 'f1'", hint)
     assert not (experiment.workspace / "chroma").exists()
@@ -351,8 +354,10 @@ def test_results_go_to_stdout_and_news_to_stderr(built: SmallExperiment) -> None
     assert any("token_f1 (interval)" in line for line in lines)
     assert any(line.startswith("Verdict: ") for line in lines)
     assert lines[-1] == f"report: {built.latest_run() / 'report.html'}"
-    assert result.stderr.splitlines()[0] == "reused index: 10 passages unchanged"
-    assert all(line.startswith("reused ") for line in result.stderr.splitlines())
+    assert result.stderr.startswith("Checks of the data\n")
+    news = result.stderr[result.stderr.index("reused ") :].splitlines()
+    assert news[0] == "reused index: 10 passages unchanged"
+    assert all(line.startswith("reused ") for line in news)
     assert built.run("compare", "--quiet").stderr == ""
 
 
@@ -432,7 +437,7 @@ def test_a_fault_shows_no_traceback_unless_it_is_asked_for(
     def broken(_: Bench, *, min_examples: int) -> None:
         raise RuntimeError(f"boom {min_examples}")
 
-    monkeypatch.setattr(Bench, "check", broken)
+    monkeypatch.setattr(Bench, "examine", broken)
     fails(experiment.run("compare"), 1, "RuntimeError: boom 10", FAULT)
     run = experiment.latest_run()
     assert "Traceback" in (run / "log.txt").read_text()

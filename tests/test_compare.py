@@ -84,7 +84,7 @@ def all_reused(arms: tuple[str, ...] = ARMS) -> list[str]:
 def test_the_run_folder_is_complete(built: SmallExperiment) -> None:
     run = built.first_run
     assert re.fullmatch(r"\d{8}T\d{6}Z-compare-small-[0-9a-f]{8}", run.name)
-    files = {"manifest.json", "config.yaml", "log.txt", "events.jsonl", "metrics.json", "scores.jsonl"}
+    files = {"checks.json", "manifest.json", "config.yaml", "log.txt", "events.jsonl", "metrics.json", "scores.jsonl"}
     files |= {"comparison.json", "verdict.json", "report.html", "report.md", "examples.jsonl", "passages.jsonl"}
     files |= {"qrels.trec", "qrels.passages.trec"}
     assert {path.name for path in run.iterdir()} == files | {"adapter", "answers", "rankings"}
@@ -132,7 +132,9 @@ def test_the_resolved_configuration_makes_the_same_experiment(built: SmallExperi
 
 
 def test_stages_stand_in_the_events_and_in_the_log(built: SmallExperiment) -> None:
-    stages = ["index", "train closed_book", "train raft", *(f"ask {arm}" for arm in ARMS), "compare"]
+    # What needs no training is asked first: a model that knows the answers already is seen before hours are spent.
+    others = [f"ask {arm}" for arm in ARMS if arm != "base"]
+    stages = ["index", "ask base", "train closed_book", "train raft", *others, "compare"]
     events = rows(built.first_run / "events.jsonl")
     assert [row["stage"] for row in events if row["event"] == "stage_finished"] == stages
     assert all(row["seconds"] >= 0 for row in events if row["event"] == "stage_finished")
@@ -161,7 +163,7 @@ def test_the_oracle_reads_the_gold_passage_and_what_is_retrieved_where_there_is_
 
 def test_every_answer_is_scored_on_every_metric(built: SmallExperiment) -> None:
     scores = rows(built.first_run / "scores.jsonl")
-    metrics = ("token_f1", "exact_match", "contains", "abstained")
+    metrics = ("token_f1", "exact_match", "contains", "abstained", "k_precision", "passage_support")
     keys = {(arm, row["id"], metric) for arm in ARMS for row in eval_rows() for metric in metrics}
     assert len(scores) == len(keys)
     assert {(row["arm"], row["example_id"], row["metric"]) for row in scores} == keys
@@ -184,7 +186,11 @@ def test_the_comparison_declares_its_contrasts_and_the_verdict_reads_it(built: S
 def test_the_metrics_hold_counts_costs_and_data(built: SmallExperiment) -> None:
     metrics = read(built.first_run / "metrics.json")
     counts = {"documents": 10, "passages": 10, "train": 12, "dev": 4, "eval": 12, "unanswerable": 2}
+    checks = metrics["data"].pop("checks")
     assert metrics["data"] == {**counts, "set_aside": 0, "findings": []}
+    assert {check["severity"] for check in checks} == {"ok", "note"}
+    assert checks == read(built.first_run / "checks.json")["checks"]
+    assert [check["name"] for check in checks][-3:] == ["set_aside", "lengths", "known"]
     hits = metrics["retrieval"].pop("hits")
     assert metrics["retrieval"] == {"kind": "dense", "top_k": 2, "documents": 10, "passages": 10}
     assert hits.keys() == {"rag", "raft_rag"}
@@ -194,7 +200,7 @@ def test_the_metrics_hold_counts_costs_and_data(built: SmallExperiment) -> None:
     assert all(row["latency_s_p50"] > 0 and row["latency_n"] == 1 for row in metrics["arms"].values())
     closed_book = metrics["adapters"]["closed_book"]
     assert (closed_book["steps"], closed_book["examples_seen"], closed_book["reused"]) == (4, 8, False)
-    assert metrics["task"] == {"kind": "qa", "labels": [], "majority_share": None}
+    assert metrics["task"] == {"kind": "qa", "labels": [], "majority_share": None, "unaided": None}
     finetuned, base, rag = (metrics["arms"][name] for name in ("finetuned", "base", "raft_rag"))
     # Twelve training and four dev examples; the two shots of few_shot; a prompt needs none.
     assert [metrics["arms"][name]["labels"] for name in ("finetuned", "few_shot", "base")] == [16, 2, 0]
@@ -219,12 +225,12 @@ def test_an_unchanged_experiment_builds_and_asks_nothing(
     built: SmallExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import ragft.training.running
-    from ragft.arms.bench import Bench
+    from ragft.arms.models import LocalModel
 
     monkeypatch.setattr(LocalGenerator, "__init__", forbidden)
     monkeypatch.setattr(ragft.training.running, "train", forbidden)
     monkeypatch.setattr(Embedder, "__init__", forbidden)
-    monkeypatch.setattr(Bench, "_load_model", forbidden)
+    monkeypatch.setattr(LocalModel, "_load", forbidden)
     run = built.compare()
     assert reused(run) == all_reused()
     assert run != built.first_run
@@ -390,7 +396,9 @@ def test_classification_from_end_to_end(experiment: SmallExperiment) -> None:
     run = experiment.save().compare()
     metrics = read(run / "metrics.json")
     assert metrics["primary_metric"] == "accuracy"
+    unaided = metrics["task"].pop("unaided")
     assert metrics["task"] == {"kind": "classification", "labels": ["A", "B"], "majority_share": 0.75}
+    assert (unaided["what"], unaided["mean"]) == ("always saying A (9 of 12)", 0.75)
     assert metrics["arms"]["base"]["abstention"] is None
     assert set(texts(run, "finetuned").values()) <= {"A", "B"}  # sixty steps teach it to say a label, and to stop
     assert metrics["arms"]["finetuned"]["truncated_share"] == 0.0
@@ -404,7 +412,9 @@ def test_classification_from_end_to_end(experiment: SmallExperiment) -> None:
         right = sum(said[id_] == label == want for id_, want in expected.items())
         all_said, all_wanted = list(said.values()).count(label), list(expected.values()).count(label)
         f1.append(2 * right / (all_said + all_wanted))
-    assert metrics["arms"]["finetuned"]["macro_f1"] == pytest.approx(sum(f1) / 2)
+    assert shown["finetuned", "macro_f1"] == pytest.approx(sum(f1) / 2)
+    table = metrics["arms"]["finetuned"]["labels_said"]["labels"]
+    assert [row["f1"] for row in table] == pytest.approx(f1)
     assert metrics["arms"]["base"]["latency_s_p50"] is None
     assert "the most frequent label would be right in 0.750 of the cases" in (run / "report.html").read_text()
 

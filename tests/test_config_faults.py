@@ -17,6 +17,9 @@ WITHOUT_TRAIN = SHORTEST.replace("train: train.jsonl, ", "")
 
 Faults = Callable[..., list[str]]
 
+ASKED = "what is asked and how answers are read: `qa`, `summarization`, `translation` and so on, with its settings"
+TASKS = "one of qa, summarization, translation, classification, chat, custom"
+
 
 @pytest.fixture
 def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
@@ -59,7 +62,7 @@ generation:
     assert faults(text, "seed=five", "task.kind.x=1") == [
         "experiment.yaml:2: name: must be a name of at most 64 lower-case letters, digits, '-' and '_' that begins "
         "with a letter or digit, not 'Quick Start'",
-        "experiment.yaml:4: task.kind: must be one of qa, classification, not 'qaa'; did you mean 'qa'?",
+        f"experiment.yaml:4: task.kind: must be {TASKS}, not 'qaa'; did you mean 'qa'?",
         "experiment.yaml:5: model_name_or_path: unknown key; in ragft it is model.source",
         "experiment.yaml:6: data.eval: is required: examples that every arm is asked and that are never trained on",
         "experiment.yaml:8: data.train.limt: unknown key; did you mean data.train.limit?",
@@ -150,17 +153,27 @@ def test_one_fault(faults: Faults, line: str, fault: str | None) -> None:
 @pytest.mark.parametrize(
     ("task", "fault"),
     [
-        ("qaa", "task: must be one of qa, classification, not 'qaa'; did you mean 'qa'?"),
         (
-            "classification",
-            "task.labels: is required: the labels an answer may be, spelled as the references spell them",
+            "qaa",
+            "task: must be one of qa, summarization, translation, classification, chat, custom, not 'qaa'; "
+            "did you mean 'qa'?",
         ),
-        ("{kind: classification, labels: [a]}", "task.labels: must be a list of at least 2, not a list of 1"),
+        (
+            "{kind: translation, source: English}",
+            "task.target: is required: language of the references, as the prompt names it, such as Spanish",
+        ),
+        (
+            "{kind: classification, labels: [a]}",
+            "task.labels: one label is no choice: name two or more, or none for those of the examples",
+        ),
         ("{kind: classification, labls: [a, b]}", "task.labls: unknown key; did you mean task.labels?"),
-        ("{labels: [a, b]}", "task.kind: is required: one of qa, classification"),
-        ("{kind: 3}", "task.kind: must be one of qa, classification, not 3"),
-        ("", "task: must be qa or a section, not empty"),
-        ("[qa]", "task: must be qa or a section, not a list of 1"),
+        (
+            "{labels: [a, b]}",
+            "task.kind: is required: one of qa, summarization, translation, classification, chat, custom",
+        ),
+        ("{kind: 3}", "task.kind: must be one of qa, summarization, translation, classification, chat, custom, not 3"),
+        ("", f"task: is required: {ASKED}"),
+        ("[qa]", "task: must be qa or summarization or classification or chat or a section, not a list of 1"),
     ],
 )
 def test_a_wrong_task(faults: Faults, task: str, fault: str) -> None:
@@ -191,8 +204,7 @@ def test_wrong_data(faults: Faults, data: str, fault: str) -> None:
 def test_a_missing_section_is_reported_at_the_first_line(faults: Faults) -> None:
     assert faults("\n\nseed: 3\n") == [
         "experiment.yaml:1: name: is required: short name; it stands in the names of run folders",
-        "experiment.yaml:1: task: is required: what is asked and how answers are judged: `qa`, or `classification` "
-        "with its labels",
+        f"experiment.yaml:1: task: is required: {ASKED}",
         "experiment.yaml:1: data: is required: documents and examples",
     ]
 
@@ -283,7 +295,8 @@ compare:
         "experiment.yaml:4: adapters: adapters need data.train",
         "experiment.yaml:9: compare.arms.base.shots: shots are drawn from data.train, which is absent",
         "experiment.yaml:10: compare.arms.one.adapter: there is no adapter 'b' (adapters: a)",
-        "experiment.yaml:11: compare.arms.two.prompt: the adapter 'a' is not trained with the prompt template 'other'",
+        "experiment.yaml:11: compare.arms.two.prompt: the adapter 'a' is trained with one prompt template only, "
+        "its own",
         "experiment.yaml:13: compare.contrasts.0: there is no arm 'three' (arms: base, one, two)",
         "experiment.yaml:14: compare.contrasts.1: 'base' is contrasted with itself",
     ]

@@ -1,8 +1,9 @@
-"""Examples from JSON Lines: foreign names, faults at their line, samples that nest, and a dev split by groups."""
+"""Rows as examples: foreign names, labels, faults at their line, samples that nest, and a dev split by groups."""
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from ragft.config import DataConfig, ExamplesFile, FieldNames
 from ragft.data.examples import Splits, load_examples, load_splits, sample
 from ragft.errors import DataError
-from ragft.records import Example
+from ragft.records import Document, Example
 
 CALM = settings(deadline=None, max_examples=60)
 NAMES = FieldNames(input="question")
@@ -83,6 +84,10 @@ def test_an_unanswerable_example_has_no_references(tmp_path: Path) -> None:
 
 
 HAS = "; data.fields maps foreign names"
+MARK = (
+    "; where no answer is right, 'answerable' must be false, or `data.fields.answerable: references` makes every row "
+    "without 'references' unanswerable"
+)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +101,12 @@ HAS = "; data.fields maps foreign names"
         (
             {"id": 1, "question": "a?", "answers": ["x"]},
             "no 'references' (the acceptable answers) for an answerable example",
-            f"the row has id, question, answers{HAS}",
+            f"the row has id, question, answers{HAS}{MARK}",
         ),
         (
             {"id": 1, "question": "a?", "references": [" "]},
             "no 'references' (the acceptable answers) for an answerable example",
-            f"the row has id, question, references{HAS}",
+            f"the row has id, question, references{HAS}{MARK}",
         ),
         (
             {"id": 1, "question": "a?", "references": ["x"], "answerable": False},
@@ -113,11 +118,26 @@ HAS = "; data.fields maps foreign names"
             "'answerable' must be true or false, not 'false'",
             None,
         ),
-        ({"id": 1, "question": "a?", "references": ["x", 5]}, "'references' must be a list of strings", None),
-        ({"id": 1, "question": "a?", "references": {"text": "x"}}, "'references' must be a list of strings", None),
         (
-            {"id": 1, "question": "a?", "references": "x", "gold_document_ids": 0},
-            "'gold_document_ids' must be a list of strings",
+            {"id": 1, "question": "a?", "references": {"text": "x"}},
+            "'references' must be a text or a list of texts, not {'text': 'x'}",
+            None,
+        ),
+        (
+            {"id": 1, "question": "a?", "references": [["x"]]},
+            "'references' must be a text or a list of texts, not [['x']]",
+            None,
+        ),
+        (
+            {"id": 1, "question": "a?", "references": "x", "gold_document_ids": [{}]},
+            "'gold_document_ids' must be a text or a list of texts, not [{}]",
+            None,
+        ),
+        ({"id": 1.5, "question": "a?"}, "'id' must be a text or a whole number, not 1.5", None),
+        ({"id": True, "question": "a?"}, "'id' must be a text or a whole number, not True", None),
+        (
+            {"id": 1, "question": "a?", "references": "x", "fact_id": {"a": 1}},
+            "'fact_id' must be one text, not {'a': 1}",
             None,
         ),
     ],
@@ -138,11 +158,183 @@ def test_an_id_that_stands_twice_is_an_error_even_as_number_and_text(tmp_path: P
     assert caught.value.message == f"{path}:3: example id '1' stands twice in this file"
 
 
-def test_an_empty_and_a_missing_file_are_errors(tmp_path: Path) -> None:
-    for path, message in [(put(tmp_path / "e.jsonl"), "the file is empty"), (tmp_path / "gone", "no such file")]:
-        with pytest.raises(DataError) as caught:
-            load(path)
-        assert caught.value.message == f"{path}: {message}"
+@pytest.mark.parametrize(
+    ("name", "message", "hint"),
+    [
+        ("empty.jsonl", "the file is empty", None),
+        ("gone.jsonl", "no such file", "the section `data` names it; paths start at the experiment file"),
+        ("folder", "is a folder, expected a file of examples", "`kind: hub` reads folders of data sets"),
+        ("e.xlsx", "cannot read examples of this kind (known: .csv, .tsv, .json, .jsonl, .parquet)", None),
+    ],
+)
+def test_a_file_that_gives_no_examples_is_an_error(tmp_path: Path, name: str, message: str, hint: str | None) -> None:
+    put(tmp_path / "empty.jsonl")
+    put(tmp_path / "e.xlsx", question(1))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError) as caught:
+        load(tmp_path / name)
+    assert (caught.value.message, caught.value.hint) == (f"{tmp_path / name}: {message}", hint)
+
+
+def test_rows_without_ids_are_numbered_from_1_also_past_blank_lines(tmp_path: Path) -> None:
+    rows = [{key: value for key, value in question(n).items() if key != "id"} for n in range(3)]
+    path = tmp_path / "e.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, [rows[0], {**rows[1], "id": None}, rows[2]])), encoding="utf-8")
+    assert [example.id for example in load(path)] == ["1", "2", "3"]
+    few = load(path, limit=1)
+    assert few[0].id == str(1 + [row["question"] for row in rows].index(few[0].input))  # numbered before the sampling
+
+
+@pytest.mark.parametrize(("with_id", "line"), [([0, 1], 3), ([2], 1), ([1], 1), ([0, 2], 2)])
+def test_ids_in_some_rows_only_are_an_error_at_the_row_without(tmp_path: Path, with_id: list[int], line: int) -> None:
+    rows = [question(n) if n in with_id else {"question": "a?", "references": ["x"]} for n in range(3)]
+    path = put(tmp_path / "e.jsonl", *rows)
+    with pytest.raises(DataError) as caught:
+        load(path)
+    assert caught.value.message == f"{path}:{line}: no 'id' (the example's id)"
+
+
+def test_an_id_column_that_the_experiment_names_is_never_replaced_by_numbers(tmp_path: Path) -> None:
+    """A wrong name would else number the rows of every file, and nobody would see it."""
+    path = put(tmp_path / "e.jsonl", question(1))
+    with pytest.raises(DataError) as caught:
+        load(path, FieldNames(input="question", example_id="uid"))
+    assert caught.value.message == f"{path}:1: no 'uid' (the example's id)"
+
+
+def test_references_may_be_numbers_and_truths_as_json_writes_them(tmp_path: Path) -> None:
+    given: list[Any] = [3, 0.5, True, False, ["x", 5, None, " "], 10**30]
+    path = put(tmp_path / "e.jsonl", *(question(n, references=value) for n, value in enumerate(given)))
+    expected = [("3",), ("0.5",), ("true",), ("false",), ("x", "5"), (str(10**30),)]
+    assert [example.references for example in load(path)] == expected
+
+
+def test_what_utf8_cannot_hold_is_replaced_and_not_carried_on(tmp_path: Path) -> None:
+    row = question(1, question="a\ud800b?", references=["x\x00"])
+    (example,) = load(put(tmp_path / "e.jsonl", row))
+    assert (example.input, example.references) == ("a\ufffdb?", ("x\ufffd",))
+
+
+def test_terms_and_other_columns_travel_with_the_example(tmp_path: Path) -> None:
+    rows = [question(1, terms=["wash", "hands"], year=1911, note=None), question(2, terms="mask", year=0.5, note="n")]
+    data = DataConfig(eval=ExamplesFile(path=put(tmp_path / "e.jsonl", *rows)))
+    found = load_splits(data, "question", 17, columns=("year", "note")).eval
+    assert [example.terms for example in found] == [("wash", "hands"), ("mask",)]
+    assert [example.columns for example in found] == [{"year": 1911, "note": ""}, {"year": 0.5, "note": "n"}]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, "no 'year' (a column that the prompt names)"),
+        ({"year": [1911]}, "'year' must be a text, a number, true or false, not a value of type list"),
+        ({"year": math.inf}, "'year' must be a text, a number, true or false, not the number inf"),
+    ],
+)
+def test_a_column_that_a_prompt_could_not_show_is_named_by_line(
+    tmp_path: Path, row: dict[str, Any], message: str
+) -> None:
+    path = put(tmp_path / "e.jsonl", question(1, year=1911), question(2, **row))
+    with pytest.raises(DataError) as caught:
+        load_splits(DataConfig(eval=ExamplesFile(path=path)), "question", 17, columns=("year",))
+    assert caught.value.message == f"{path}:2: {message}"
+
+
+def test_an_input_may_be_the_text_of_a_document_and_documents_are_read_once(tmp_path: Path) -> None:
+    reads: list[int] = []
+
+    def documents() -> list[Document]:
+        reads.append(1)
+        return [Document("a", "Title", " Text of a. "), Document("7", "", "Seven.")]
+
+    rows = [
+        {"id": 1, "input_document_id": "a", "references": "x"},
+        {"id": 2, "input_document_id": 7, "references": "y"},
+    ]
+    path = put(tmp_path / "e.jsonl", *rows, {"id": 3, "input": "own", "input_document_id": "gone", "references": "z"})
+    data = DataConfig(eval=ExamplesFile(path=path), train=ExamplesFile(path=path))
+    found = load_splits(data, "input", 17, documents=documents)
+    assert [example.input for example in found.eval] == ["Text of a.", "Seven.", "own"]
+    assert reads == [1]
+    plain = put(tmp_path / "plain.jsonl", question(1))
+    load_splits(DataConfig(eval=ExamplesFile(path=plain)), "question", 17, documents=documents)
+    assert reads == [1]
+
+
+def test_an_input_document_that_does_not_exist_is_an_error(tmp_path: Path) -> None:
+    path = put(tmp_path / "e.jsonl", {"id": 1, "input_document_id": "b", "references": "x"})
+    with pytest.raises(DataError) as caught:
+        load_splits(DataConfig(eval=ExamplesFile(path=path)), "input", 17)
+    assert caught.value.message == f"{path}:1: 'input_document_id' names the document 'b', which does not exist"
+    assert caught.value.hint == "data.documents must give the document whose text is the input"
+
+
+def test_a_dotted_name_reaches_into_objects_and_into_lists_of_them(tmp_path: Path) -> None:
+    rows = [
+        {"id": 1, "translation": {"en": "sea", "es": "mar"}, "docs": [{"id": "a"}, {"id": "b"}, {}], "meta.group": "g"},
+        {
+            "id": 2,
+            "translation": {"en": "bell", "es": ["campana"]},
+            "docs": [],
+            "meta.group": "h",
+            "meta": {"group": 1},
+        },
+    ]
+    fields = FieldNames(
+        input="translation.en", references="translation.es", gold_document_ids="docs.id", group="meta.group"
+    )
+    assert load(put(tmp_path / "e.jsonl", *rows), fields) == (
+        Example("1", "sea", ("mar",), ("a", "b"), True, "g"),
+        Example("2", "bell", ("campana",), (), True, "h"),  # the column of that very name wins
+    )
+
+
+def test_lists_in_lists_of_objects_are_one_list(tmp_path: Path) -> None:
+    """Several annotators, several answers each."""
+    row = question(1, annotations=[{"answers": ["a", "b"]}, {"answers": []}, {"answers": ["c"]}])
+    fields = FieldNames(input="question", references="annotations.answers")
+    assert load(put(tmp_path / "e.jsonl", row), fields)[0].references == ("a", "b", "c")
+
+
+SQUAD = [
+    {
+        "id": "56be",
+        "title": "Super_Bowl_50",
+        "context": "The Panthers defense gave up just 308 points.",
+        "question": "How many points?",
+        "answers": {"text": ["308", "308 points"], "answer_start": [34, 34]},
+    },
+    {
+        "id": "5ad3",
+        "title": "Normans",
+        "context": "...",
+        "question": "Who gave up?",
+        "answers": {"text": [], "answer_start": []},
+    },
+]
+
+
+def test_squad_is_read_as_it_is_and_its_unanswerable_questions_when_told_so(tmp_path: Path) -> None:
+    path = put(tmp_path / "e.jsonl", *SQUAD)
+    with pytest.raises(DataError) as caught:
+        load(path, FieldNames(input="question", references="answers.text"))
+    assert caught.value.message == f"{path}:2: no 'answers.text' (the acceptable answers) for an answerable example"
+    assert "`data.fields.answerable: answers.text` makes every row without" in (caught.value.hint or "")
+    told = FieldNames(input="question", references="answers.text", answerable="answers.text", group="title")
+    assert load(path, told) == (
+        Example("56be", "How many points?", ("308", "308 points"), (), True, "Super_Bowl_50"),
+        Example("5ad3", "Who gave up?", (), (), False, "Normans"),
+    )
+
+
+def test_a_name_that_no_row_of_any_file_has_is_an_error(tmp_path: Path) -> None:
+    """A group misspelt would else part the phrasings of one fact between train and dev, without a word."""
+    train, evaluation = put(tmp_path / "t.jsonl", question(1, page="p")), put(tmp_path / "e.jsonl", question(2))
+    both = {"train": ExamplesFile(path=train), "eval": ExamplesFile(path=evaluation)}
+    assert load_splits(DataConfig(**both, fields=FieldNames(group="page")), "question", 17).train[0].group == "p"
+    with pytest.raises(DataError) as caught:
+        load_splits(DataConfig(**both, fields=FieldNames(group="pgae")), "question", 17)
+    assert caught.value.message == "data.fields.group: no row of the examples has a column 'pgae'"
 
 
 def numbered(n: int) -> tuple[Example, ...]:
@@ -165,7 +357,7 @@ def test_a_limit_is_a_sample_by_the_seed_in_file_order(tmp_path: Path) -> None:
 def test_a_larger_sample_holds_every_smaller_one(n: int, one: int, other: int, seed: int) -> None:
     few, more = sorted((one, other))
     small, large = sample(numbered(n), few, seed), sample(numbered(n), more, seed)
-    assert set(small) <= set(large)
+    assert {example.id for example in small} <= {example.id for example in large}
     assert (len(small), len(large)) == (min(few, n), min(more, n))
 
 

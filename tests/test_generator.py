@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator as Yields
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragft.errors import RagftError
 from ragft.generation.generator import Generation, Journal, ask, batches
 
 CALM = settings(deadline=None, max_examples=40)
@@ -29,6 +31,28 @@ class ScriptedGenerator:
             raise KeyboardInterrupt
         self.asked.append(list(prompts))
         return [answer(prompt) for prompt in prompts]
+
+
+class SinglyGenerator(ScriptedGenerator):
+    """Answers one by one from the last prompt to the first; those with `?` get no answer, and `!` ends it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_closed = False
+
+    def answers(self, prompts: Sequence[str]) -> Yields[tuple[int, Generation], None, None]:
+        self.asked.append(list(prompts))
+        try:
+            for place in reversed(range(len(prompts))):
+                if "!" in prompts[place]:
+                    raise RagftError("a wrong key")
+                yield place, no_answer() if "?" in prompts[place] else answer(prompts[place])
+        finally:
+            self.is_closed = True
+
+
+def no_answer() -> Generation:
+    return Generation("", 1, 0, 0.0, "error", error="HTTP 500")
 
 
 def answer(prompt: str) -> Generation:
@@ -119,6 +143,57 @@ def test_a_generator_that_loses_an_answer_is_a_fault_and_nothing_is_remembered(t
         journal.add(["p", "q"], [answer("p")])
     assert journal.get("p") is None
     assert not (tmp_path / "j.jsonl").exists()
+
+
+# ------------------------------------------------------------------------------- generators that answer one by one
+
+
+def test_one_that_answers_singly_is_given_all_that_is_missing_at_once(tmp_path: Path) -> None:
+    path, generator = tmp_path / "j.jsonl", SinglyGenerator()
+    Journal(path).add(["bb"], [answer("bb")])
+    done: list[int] = []
+    prompts = ["a", "bb", "a", "cc", "d"]
+    answers = ask(generator, prompts, Journal(path), batch_size=2, on_batch=done.append)
+    assert generator.asked == [["a", "cc", "d"]]
+    assert answers == [answer(prompt) for prompt in prompts]
+    assert done == [1, 1, 1, 1]  # what was known, then each as it comes
+
+
+def test_what_got_no_answer_is_returned_and_asked_again_by_the_next_command(tmp_path: Path) -> None:
+    path, again = tmp_path / "j.jsonl", SinglyGenerator()
+    first = ask(SinglyGenerator(), ["a", "b?", "c"], Journal(path), batch_size=2)
+    assert first == [answer("a"), no_answer(), answer("c")]
+    ask(again, ["a", "b?", "c", "d"], Journal(path), batch_size=2)
+    assert again.asked == [["b?", "d"]]
+
+
+def test_an_error_that_ends_it_keeps_what_came_before(tmp_path: Path) -> None:
+    path, generator = tmp_path / "j.jsonl", SinglyGenerator()
+    with pytest.raises(RagftError, match="a wrong key"):
+        ask(generator, ["a", "b!", "c"], Journal(path), batch_size=2)
+    assert Journal(path).get("c") == answer("c")
+    assert Journal(path).get("a") is None
+
+
+def test_an_interrupted_command_closes_what_is_under_way(tmp_path: Path) -> None:
+    generator = SinglyGenerator()
+
+    def press_ctrl_c(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(generator, ["a", "b", "c"], Journal(tmp_path / "j.jsonl"), batch_size=2, on_batch=press_ctrl_c)
+    assert generator.is_closed
+    assert Journal(tmp_path / "j.jsonl").get("c") == answer("c")
+
+
+def test_a_batch_is_remembered_without_its_errors(tmp_path: Path) -> None:
+    path = tmp_path / "j.jsonl"
+    Journal(path).add(["a", "b"], [answer("a"), no_answer()])
+    Journal(path).add(["b"], [no_answer()])
+    assert Journal(path).get("a") == answer("a")
+    assert Journal(path).get("b") is None
+    assert path.read_text().count("\n") == 1
 
 
 def test_batches_do_not_depend_on_the_order_of_the_prompts() -> None:

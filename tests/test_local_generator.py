@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from conftest import END, START, SmallExperiment
+from peft import LoraConfig, get_peft_model
+from tiny_seq2seq import write_tiny_seq2seq
 from transformers import GenerationConfig
 
 from ragft.arms.adapters import Adapters
@@ -20,9 +22,11 @@ from ragft.arms.knowledge import Knowledge
 from ragft.arms.listening import Silence
 from ragft.config import load_experiment
 from ragft.errors import RagftError
-from ragft.generation.local import LocalGenerator, end_of_turn_ids
+from ragft.generation import likelihood as likelihood_module
+from ragft.generation.local import ADAPTER_RECORD, LocalGenerator, end_of_turn_ids
 from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
+from ragft.training.examples import TrainingText, tokenized
 from ragft.workspace import Workspace
 
 PROMPTS = [
@@ -147,6 +151,137 @@ def test_a_prompt_without_room_for_its_answer_is_an_error(lm: LanguageModel) -> 
     assert caught.value.hint == "lower retrieval.top_k, index.chunking.chunk_tokens or the number of shots"
 
 
+# ------------------------------------------------------------------------------------------------- how likely it is
+
+
+def likelihood(lm: LanguageModel, prompt: str, said: Sequence[int]) -> float:
+    """Return the summed log-probability of tokens behind a prompt, by one forward pass over both, alone."""
+    asked = lm.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    with torch.no_grad():
+        scores = lm.model(torch.tensor([[*asked, *said]])).logits[0].float().log_softmax(dim=-1)
+    return sum(float(scores[len(asked) + place - 1, token]) for place, token in enumerate(said))
+
+
+def test_an_answer_knows_the_mean_log_probability_of_its_tokens(lm: LanguageModel) -> None:
+    generator = LocalGenerator(lm, 5)
+    for prompt, answer in zip(PROMPTS, generator.generate(PROMPTS), strict=True):
+        expected = likelihood(lm, prompt, said_ids(lm, prompt, 5)) / 5
+        assert answer.logprob == pytest.approx(expected, abs=1e-4)
+        assert generator.stream(prompt, lambda _: None).logprob == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_end_of_turn_and_what_a_batch_goes_on_with_are_not_in_the_mean(lm: LanguageModel) -> None:
+    """The row that ends first is filled up with pad tokens while the others go on."""
+    ids = said_ids(lm, "Who?", 4)
+    lm.model.generation_config = GenerationConfig(eos_token_id=ids[2])  # type: ignore[no-untyped-call]
+    ended, other = LocalGenerator(lm, 8).generate(["Who?", PROMPTS[2]])
+    assert (ended.output_tokens, other.output_tokens) == (3, 8)
+    assert ended.logprob == pytest.approx(likelihood(lm, "Who?", ids[:2]) / 2, abs=1e-4)
+    lm.model.generation_config = GenerationConfig(eos_token_id=ids[0])  # type: ignore[no-untyped-call]
+    silent = LocalGenerator(lm, 8).generate(["Who?"])[0]
+    assert (silent.text, silent.logprob) == ("", None)  # the mean of nothing is not 0
+
+
+LABELS = ["green", "a", "I don't know", "purple and orange " * 12, ""]
+
+
+def test_likelihoods_are_those_of_a_forward_pass_over_prompt_and_answer(lm: LanguageModel) -> None:
+    """Padding, shared keys, the order of the answers and answers that stand twice must not move a number."""
+    pairs = [(prompt, label) for label in LABELS for prompt in PROMPTS]
+    pairs += [pairs[3], pairs[0], (PROMPTS[0], "green.")]
+    found = LocalGenerator(lm, 8).likelihoods(pairs)
+    for (prompt, label), weighed in zip(pairs, found, strict=True):
+        row = tokenized([TrainingText("t", prompt, label)], lm.tokenizer, None)[0] if label else None
+        said = row.completion[:-1] if row is not None else ()
+        assert weighed.tokens == len(said)
+        assert weighed.logprob == pytest.approx(likelihood(lm, prompt, said), abs=1e-3)
+    assert LocalGenerator(lm, 8).likelihoods([]) == []
+
+
+def test_a_prompt_is_read_once_for_all_of_its_answers(lm: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[int, ...]] = []
+    forward = lm.model.forward
+
+    def noted(*args: Any, **given: Any) -> Any:
+        read.append(tuple(given["input_ids"].shape))
+        return forward(*args, **given)
+
+    monkeypatch.setattr(lm.model, "forward", noted)
+    labels = ["green", "red", "white", "black"]
+    LocalGenerator(lm, 8).likelihoods([(prompt, label) for prompt in ("Who?", "What?") for label in labels])
+    prompts, answers = read
+    assert prompts[0] == 2
+    assert answers[0] == 8
+
+
+def test_batches_of_answers_are_limited_in_rows_and_in_tokens(lm: LanguageModel, monkeypatch: Any) -> None:
+    pairs = [(prompt, label) for prompt in PROMPTS for label in LABELS]
+    expected = [weighed.logprob for weighed in LocalGenerator(lm, 8).likelihoods(pairs)]
+    for rows, tokens in ((1, 10_000), (3, 200), (16, 1)):
+        monkeypatch.setattr(likelihood_module, "ROWS", rows)
+        monkeypatch.setattr(likelihood_module, "TOKENS", tokens)
+        found = [weighed.logprob for weighed in LocalGenerator(lm, 8).likelihoods(pairs)]
+        assert found == pytest.approx(expected, abs=1e-3)
+    monkeypatch.setattr(likelihood_module, "ROWS", 2)
+    monkeypatch.setattr(likelihood_module, "TOKENS", 10)
+    lengths = [9, 5, 5, 4, 2, 2, 2]
+    assert list(likelihood_module._batched(lengths, int)) == [[9], [5, 5], [4, 2], [2, 2]]
+
+
+def write_adapter(folder: Path, model: Path) -> Path:
+    """Write an adapter with random weights that moves every logit of the model."""
+    base = load(ModelFolder("m", model, "f" * 64), "float32", "cpu").model
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    get_peft_model(base, config).save_pretrained(folder)
+    (folder / ADAPTER_RECORD).write_text(json.dumps({"base_fingerprint": "f" * 64}))
+    return folder
+
+
+def test_likelihoods_are_of_whoever_answers(lm: LanguageModel, tiny_model: Path, tmp_path: Path) -> None:
+    folder, generator = write_adapter(tmp_path / "adapter", tiny_model), LocalGenerator(lm, 8)
+    pairs = [("Who?", "green"), ("Who?", "red"), (PROMPTS[1], "a")]
+    before = generator.likelihoods(pairs)
+    with generator.adapter(folder):
+        trained = generator.likelihoods(pairs)
+        said = generator.generate([PROMPTS[1]])[0]
+    with generator.adapter(None):
+        assert generator.likelihoods(pairs) == before
+        assert generator.generate([PROMPTS[1]])[0].logprob != said.logprob
+    assert all(abs(a.logprob - b.logprob) > 0.01 for a, b in zip(before, trained, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["t5", "bart"])
+def test_an_encoder_decoder_model_begins_each_answer_behind_its_own_prefix(tmp_path: Path, kind: str) -> None:
+    folder = write_tiny_seq2seq(tmp_path / kind, kind)
+    lm = load(ModelFolder(kind, folder, "f" * 64), "float32", "cpu")
+    prompts = ["Which colour has Corvel?\n\nAnswer:", "Who?", "Who? " * 20]
+    pairs = [(prompt, label) for prompt in prompts for label in ("green", "seals and many gulls", "a")]
+    for (prompt, label), weighed in zip(pairs, LocalGenerator(lm, 8).likelihoods(pairs), strict=True):
+        row = tokenized([TrainingText("t", prompt, label)], lm.tokenizer, None)[0]
+        said, prefix = row.completion[:-1], list(lm.decoder_prefix)
+        with torch.no_grad():
+            begun = torch.tensor([[*prefix, *said]])
+            logits = lm.model(input_ids=torch.tensor([row.prompt]), decoder_input_ids=begun).logits[0]
+        scores = logits.float().log_softmax(dim=-1)
+        expected = sum(float(scores[len(prefix) - 1 + place, token]) for place, token in enumerate(said))
+        assert (weighed.tokens, weighed.logprob) == (len(said), pytest.approx(expected, abs=1e-3))
+
+
+def test_an_answer_that_finds_no_room_behind_its_prompt_is_an_error(lm: LanguageModel) -> None:
+    generator = LocalGenerator(lm, 8)
+    longest = "Who? " + "b" * 2044
+    while generator.count_tokens(longest) > 2044:
+        longest = longest[:-1]
+    asked = generator.count_tokens(longest)
+    room = 2048 - asked
+    assert generator.likelihoods([(longest, "\x01" * room)])[0].tokens == room
+    with pytest.raises(RagftError) as caught:
+        generator.likelihoods([("Who?", "a"), (longest, "\x01" * (room + 1))])
+    assert caught.value.message == (
+        f"a prompt of {asked} tokens and an answer of {room + 1} exceed the model's context of 2048"
+    )
+
+
 # ------------------------------------------------------------------------------------------------------- adapters
 
 
@@ -159,7 +294,7 @@ def test_each_adapter_gives_its_own_answers_and_the_base_its_own_after_them(benc
             return [answer.text for answer in generator.generate(PROMPTS)]
 
     def fresh() -> LocalGenerator:
-        language_model = load(bench.model_folder, "float32", "cpu")
+        language_model = load(bench.local.folder, "float32", "cpu")
         return LocalGenerator(language_model, 6)
 
     own = [answers(fresh(), folder) for folder in folders]
@@ -200,12 +335,10 @@ def test_a_prompt_with_passages_is_asked_byte_for_byte_as_it_was_trained(fixed_c
 
 
 def test_the_tokens_that_are_trained_on_are_those_that_are_asked(bench: Bench) -> None:
-    from ragft.training.examples import tokenized
-
     adapters, questions = asking(bench)
-    rows = tokenized(adapters.recipe("closed_book").train, bench.tokenizer, None)
+    rows = tokenized(adapters.recipe("closed_book").train, bench.local.tokenizer, None)
     asked = questions.questions(questions.arm("finetuned"), bench.splits.train)
-    read: Any = bench.tokenizer([question.prompt for question in asked], add_special_tokens=False)
+    read: Any = bench.local.tokenizer([question.prompt for question in asked], add_special_tokens=False)
     assert [list(row.prompt) for row in rows] == read["input_ids"]
 
 

@@ -3,58 +3,31 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from small_training import DEV, TEXTS, Model, settings
 from transformers import AutoModelForCausalLM
 
 from ragft.config import AdapterConfig
 from ragft.errors import RagftError
 from ragft.generation.local import LocalGenerator
-from ragft.models.language_model import LanguageModel, load
-from ragft.models.sources import ModelFolder
+from ragft.models.language_model import LanguageModel
 from ragft.training.batching import Collator
 from ragft.training.examples import TrainingText, TrainingTokens, tokenized
 from ragft.training.loss import CompletionTrainer
 from ragft.training.methods import adapted
 from ragft.training.running import Progress, TrainingResult, train
 
-QUESTIONS = (
-    TrainingText("a", "<|im_start|>user\nWhich colour has Corvel?<|im_end|>\n<|im_start|>assistant\n", "white"),
-    TrainingText("b", "Who?", "many puffins and otters live there"),
-    TrainingText("c", "<|im_start|>user\nWhen was the lighthouse of Iverly built, and by whom?<|im_end|>\n", "1990"),
-    TrainingText("d", "Which colour has Hollin?", "purple"),
-)
-DEV = (TrainingText("e", "Which colour has Brinbay?", "red"),)
-
-Model = Callable[[], LanguageModel]
 Rows = list[TrainingTokens]
 
 
-@pytest.fixture
-def model(tiny_model: Path) -> Model:
-    """Return a function that loads the tiny model afresh."""
-    return lambda: load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), "float32", "cpu")
-
-
-def settings(**training: Any) -> AdapterConfig:
-    plain = {
-        "max_steps": 4,
-        "per_device_train_batch_size": 2,
-        "gradient_accumulation_steps": 1,
-        "learning_rate": 0.01,
-        "num_train_epochs": 20,
-        "evals_per_run": 2,
-    }
-    return AdapterConfig.model_validate({"peft": {"r": 4}, "training": {**plain, **training}})
-
-
-def rows_of(lm: LanguageModel, texts: tuple[TrainingText, ...] = QUESTIONS) -> Rows:
+def rows_of(lm: LanguageModel, texts: tuple[TrainingText, ...] = TEXTS) -> Rows:
     return tokenized(texts, lm.tokenizer, None)
 
 
@@ -76,7 +49,8 @@ def recorded(folder: Path, base_fingerprint: str = "f" * 64) -> Path:
 def loss_of(lm: LanguageModel, rows: Rows, count: int | None = None) -> float:
     """Return the loss that the Trainer computes for one batch."""
     batch = Collator(lm.tokenizer.pad_token_id)(rows)  # type: ignore[arg-type]
-    trainer = object.__new__(CompletionTrainer)
+    trainer: Any = object.__new__(CompletionTrainer)
+    trainer.accelerator = SimpleNamespace(num_processes=1)
     items = None if count is None else torch.tensor(count)
     with torch.no_grad():
         return float(trainer.compute_loss(lm.model, batch, num_items_in_batch=items))
@@ -100,7 +74,7 @@ def weights(lm: LanguageModel) -> dict[str, torch.Tensor]:
 # ------------------------------------------------------------------------------------------------------- the loss
 
 
-@pytest.mark.parametrize("number", range(len(QUESTIONS)))
+@pytest.mark.parametrize("number", range(len(TEXTS)))
 def test_the_loss_is_the_cross_entropy_of_the_completion_and_its_end_of_turn(model: Model, number: int) -> None:
     lm = model()
     row = rows_of(lm)[number]
@@ -164,8 +138,8 @@ def test_training_lowers_the_loss_and_teaches_the_end_of_turn(model: Model, tmp_
     result = trained(lm, tmp_path, settings(max_steps=100, num_train_epochs=100, load_best_model_at_end=False))
     generator = LocalGenerator(lm, 32)
     with generator.adapter(recorded(tmp_path)):
-        answers = generator.generate([text.prompt for text in QUESTIONS])
-    assert [answer.text for answer in answers] == [text.completion for text in QUESTIONS]
+        answers = generator.generate([text.prompt for text in TEXTS])
+    assert [answer.text for answer in answers] == [text.completion for text in TEXTS]
     assert {answer.finish_reason for answer in answers} == {"stop"}
     assert [row["loss"] for row in result.history if "loss" in row][-1] < before / 10
 

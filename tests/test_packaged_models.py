@@ -13,6 +13,7 @@ from ragft.models.language_model import convert_gguf, load, load_tokenizer
 from ragft.models.sources import PACKAGED, ModelFolder, resolve
 from ragft.models.tokens import fast_tokenizer
 from ragft.prompts import render, template
+from ragft.records import Example
 from ragft.retrieval.embedder import Embedder
 from ragft.workspace import Workspace
 
@@ -54,7 +55,7 @@ def test_the_language_model_is_converted_once(smollm: ModelFolder, workspace: Wo
 
 def test_it_knows_the_capital_of_france(smollm: ModelFolder) -> None:
     lm = load(smollm, "float32", "cpu")
-    prompt = render(lm.tokenizer, template("qa-short-1", "qa"), "What is the capital of France?")
+    prompt = render(lm.tokenizer, template("qa-short-1", "qa"), Example("e1", "What is the capital of France?", ()))
     answer, continued = LocalGenerator(lm, 24).generate([prompt, "The capital of France is"])
     assert "Paris" in answer.text
     assert answer.finish_reason == "stop"
@@ -65,7 +66,7 @@ def test_its_prompts_are_chat_turns_that_end_with_its_end_of_turn(smollm: ModelF
     tokenizer = load_tokenizer(smollm)
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.padding_side == "left"
-    prompt = render(tokenizer, template("qa-short-1", "qa"), "Who?")
+    prompt = render(tokenizer, template("qa-short-1", "qa"), Example("e1", "Who?", ()))
     assert prompt.startswith("<|im_start|>system\nYou answer questions")
     assert prompt.endswith("Question: Who?<|im_end|>\n<|im_start|>assistant\n")
 

@@ -14,6 +14,7 @@ from ragft.arms.asking import Asking
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.listening import Silence
+from ragft.arms.models import LocalModel
 from ragft.arms.planning import plan
 from ragft.config import load_experiment
 from ragft.retrieval.store import PassageStore
@@ -32,7 +33,7 @@ def lazy(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: Any, **__: Any) -> None:
         raise AssertionError("a dry run builds nothing")
 
-    monkeypatch.setattr(Bench, "_load_model", forbidden)
+    monkeypatch.setattr(LocalModel, "_load", forbidden)
     monkeypatch.setattr(Bench, "_load_embedder", forbidden)
     monkeypatch.setattr(PassageStore, "__init__", forbidden)
 
@@ -140,7 +141,8 @@ def test_the_training_example_is_shown_with_its_loss_marked(built: SmallExperime
     assert example["prompt"].endswith("Question: Which colour has Aldmoor?<|im_end|>\n<|im_start|>assistant\n")
     text = built.run("compare", "--dry-run").stdout
     head, _, shown = text.partition("Training example t00 (closed_book); only the part in ⟦ ⟧ carries the loss\n")
-    assert head.startswith("Plan\n")
+    assert head.startswith("Checks of the data\n")
+    assert "\nPlan\n" in head
     assert shown.endswith("<|im_start|>assistant\n⟦green<end of turn>⟧\n")
 
 

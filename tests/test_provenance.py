@@ -82,7 +82,7 @@ def test_the_print_of_the_code_depends_on_the_files_that_are_named(
 
 
 def test_the_code_of_ragft_has_a_print() -> None:
-    assert provenance.code_fingerprint("data", "prompts.py") != provenance.code_fingerprint("prompts.py")
+    assert provenance.code_fingerprint("data", "runs.py") != provenance.code_fingerprint("runs.py")
 
 
 def test_outside_a_repository_there_is_no_git_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

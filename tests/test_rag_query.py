@@ -15,9 +15,9 @@ from ragft.arms.relevance import LEAST, Floor, Relevance
 from ragft.config import load_experiment
 from ragft.errors import ConfigError, RagftError
 from ragft.generation.local import LocalGenerator
-from ragft.prompts import TEMPLATES, Shot, Turn, render
+from ragft.prompts import TEMPLATES, Shot, render
 from ragft.query import QueryResult, Session
-from ragft.records import Passage, RankedPassage
+from ragft.records import Example, Passage, RankedPassage, Turn
 from ragft.workspace import Workspace
 
 CORVEL, HOLLIN = "When was Corvel built?", "Who owns Hollin?"
@@ -123,9 +123,10 @@ class PlainTokenizer:
 
 def test_turns_stand_between_the_shots_and_the_question_without_their_passages() -> None:
     passage = Passage("d#0-4", "d", "", "Ada.", 0, 4)
-    shots, history = [Shot("Where?", "Here")], [Turn("Who?", "Ada</s>"), Turn("Why?", "So")]
+    shots = [Shot(Example("t1", "Where?", ("Here",)), "Here")]
+    example = Example("e1", "When?", (), history=(Turn("Who?", "Ada</s>"), Turn("Why?", "So")))
     form = TEMPLATES["qa-short-1"]
-    assert render(PlainTokenizer(), form, "When?", passages=[passage], shots=shots, history=history) == (
+    assert render(PlainTokenizer(), form, example, passages=[passage], shots=shots) == (
         f"{form.system}\n\nQuestion: Where?\n\nAnswer: Here\n\nQuestion: Who?\n\nAnswer: Ada< /s>\n\n"
         "Question: Why?\n\nAnswer: So\n\n[1] Ada.\n\nAnswer from the passages above.\nQuestion: When?\n\nAnswer:"
     )

@@ -21,9 +21,8 @@ from ragft import jsonl
 from ragft.cli import app
 from ragft.cli.asking import print_line
 from ragft.console.answers import Speaker, answer_notes, sources_text, visible
-from ragft.prompts import Turn
 from ragft.query import Nearest, QueryResult, Seconds, Source, Span
-from ragft.records import Passage
+from ragft.records import Passage, Turn
 
 ROOT = Path(ragft.__file__).parents[1]
 EVIL = "The \x1b[2Jpier\x07 is [bold]red[/bold] [link=http://x]here[/link] \x9b31m and \u202edeb\r\nEnd."

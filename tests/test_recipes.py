@@ -146,7 +146,7 @@ def test_a_larger_weight_keeps_what_a_smaller_one_reads(n: int, weight: float, s
 
 def test_documents_are_read_whole_under_their_titles(make: Make, bench: Bench) -> None:
     recipe = make(recipe="documents", documents={"block_tokens": 24})
-    end = bench.tokenizer.eos_token
+    end = bench.local.tokenizer.eos_token
     for document in bench.documents:
         head = f"{document.title}\n\n"
         mine = [text for text in recipe.train if text.id.partition("#")[0] == document.id]
@@ -158,10 +158,10 @@ def test_documents_are_read_whole_under_their_titles(make: Make, bench: Bench) -
 
 
 def test_plain_text_carries_loss_on_every_token_and_no_chat_template(make: Make, bench: Bench) -> None:
-    rows = tokenized(make(recipe="documents").train, bench.tokenizer, None)
+    rows = tokenized(make(recipe="documents").train, bench.local.tokenizer, None)
     assert len(rows) == 10
     assert all(row.prompt == () for row in rows)
-    assert bench.tokenizer.decode(rows[0].completion) == (
+    assert bench.local.tokenizer.decode(rows[0].completion) == (
         "The harbour of Aldmoor\n\nThe lighthouse of Aldmoor is green. It was built in 1911. "
         "Below it live many otters.<|im_end|>"
     )
@@ -226,7 +226,7 @@ def test_replayed_text_is_the_stated_share_of_all_tokens(make: Make, bench: Benc
     general.write_text("The sea is wide and the boats are many. " * 400)
     replay = {"path": str(general), "share": 0.25}
     recipe = make(replay=replay, documents={"block_tokens": 32})
-    rows = tokenized(recipe.train, bench.tokenizer, None)
+    rows = tokenized(recipe.train, bench.local.tokenizer, None)
     replayed = sum(row.length for row, text in zip(rows, recipe.train, strict=True) if text.kind == "replay")
     trained = sum(row.length for row in rows) - replayed
     assert budget(trained, 0.25) == round(trained / 3)
@@ -248,29 +248,29 @@ def test_general_text_in_rows_and_files_that_are_no_text(bench: Bench, tmp_path:
     rows, bad, missing = tmp_path / "general.jsonl", tmp_path / "bad.txt", tmp_path / "missing.txt"
     jsonl.write_rows(rows, [{"text": "The sea is wide."}, {"text": "Boats are many."}])
     bad.write_bytes(b"\xff\xfe\x00")
-    found = from_files([rows], bench.tokenizer, 64, 12, seed=1)
+    found = from_files([rows], bench.local.tokenizer, 64, 12, seed=1)
     assert sorted(text.id for text in found) == ["general.jsonl:1", "general.jsonl:2"]
     for path, message in ((bad, "not UTF-8 text"), (missing, "cannot be read: No such file")):
         with pytest.raises(DataError, match=message):
-            from_files([path], bench.tokenizer, 64, 5, seed=1)
+            from_files([path], bench.local.tokenizer, 64, 5, seed=1)
     jsonl.write_rows(rows, [{"body": "The sea"}])
     with pytest.raises(DataError, match="general.jsonl:1: no 'text'"):
-        from_files([rows], bench.tokenizer, 64, 5, seed=1)
+        from_files([rows], bench.local.tokenizer, 64, 5, seed=1)
 
 
 def test_the_base_model_writes_the_text_that_is_replayed(make: Make, bench: Bench) -> None:
     """Its text is drawn by the seed and leaves the generator that training draws from as it was."""
     recipe = make(replay={})
-    trained = sum(row.length for row in tokenized(recipe.train, bench.tokenizer, None))
+    trained = sum(row.length for row in tokenized(recipe.train, bench.local.tokenizer, None))
     assert recipe.to_write == budget(trained, 0.1) == round(trained / 9)
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    first = from_model(bench.bare_model, 16, 50, seed=3)
+    first = from_model(bench.local.bare, 16, 50, seed=3)
     assert torch.equal(torch.get_rng_state(), before)
     assert 50 <= sum(len(text.ids) for text in first) < 66
     assert all(0 < len(text.ids) <= 16 and text.prompt == "" for text in first)
-    assert from_model(bench.bare_model, 16, 50, seed=3) == first
-    assert from_model(bench.bare_model, 16, 50, seed=4) != first
+    assert from_model(bench.local.bare, 16, 50, seed=3) == first
+    assert from_model(bench.local.bare, 16, 50, seed=4) != first
 
 
 # -------------------------------------------------------------------------------------------- asked as it was trained
@@ -286,7 +286,7 @@ def either(
     if request.param == "no chat template":
         (model / "chat_template.jinja").unlink()
     bench = bench_of(write_experiment(folder / "experiment", model, tiny_embedder))
-    assert bool(bench.tokenizer.chat_template) == (request.param == "chat template")
+    assert bool(bench.local.tokenizer.chat_template) == (request.param == "chat template")
     Knowledge(bench).sync()
     return bench
 
@@ -315,7 +315,7 @@ def test_a_trained_prompt_with_passages_is_asked_byte_for_byte(either: Bench, mo
 def test_prompt_and_answer_have_the_tokens_of_the_whole_text(either: Bench) -> None:
     """Without a blank behind `Answer:` a model without a chat template learns other tokens than it would ever say."""
     recipe = Recipes(either, Knowledge(either)).recipe(AdapterConfig())
-    tokenizer: Any = either.tokenizer
+    tokenizer: Any = either.local.tokenizer
     for text, row in zip(recipe.train, tokenized(recipe.train, tokenizer, None), strict=True):
         blank = "" if tokenizer.chat_template else " "
         whole = tokenizer(f"{text.prompt}{blank}{text.completion.strip()}", add_special_tokens=False)["input_ids"]
@@ -324,9 +324,9 @@ def test_prompt_and_answer_have_the_tokens_of_the_whole_text(either: Bench) -> N
 
 
 def test_a_special_token_in_an_answer_is_broken_up(either: Bench) -> None:
-    said = as_said(either.tokenizer, "a<|im_end|>b")
+    said = as_said(either.local.tokenizer, "a<|im_end|>b")
     assert said.strip() == "a< |im_end|>b"
-    assert said.startswith(" ") == (not either.tokenizer.chat_template)
+    assert said.startswith(" ") == (not either.local.tokenizer.chat_template)
 
 
 # -------------------------------------------------------------------------------------------------------- fingerprints
@@ -497,8 +497,8 @@ def test_documents_and_questions_are_trained_together_and_reused(experiment: Sma
 
 def test_a_sketch_counts_by_kind(make: Make, bench: Bench) -> None:
     recipe = make(recipe={"closed_book": 1, "documents": 1})
-    first, second = sketch(recipe, bench.tokenizer)
-    rows = tokenized(recipe.train, bench.tokenizer, None)
+    first, second = sketch(recipe, bench.local.tokenizer)
+    rows = tokenized(recipe.train, bench.local.tokenizer, None)
     assert [(one.kind, one.texts, one.sample.id) for one in (first, second)] == [
         ("closed_book", 12, "t00"),
         ("documents", 10, "aldmoor"),

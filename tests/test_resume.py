@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Json, SmallExperiment, heed_ctrl_c, read, write_experiment
+from conftest import Json, SmallExperiment, heed_ctrl_c, news, read, write_experiment
 from safetensors.torch import load_file
 
 import ragft
@@ -189,7 +189,7 @@ def test_ctrl_c_cancels_the_run_and_loses_nothing(
     closed_book: SmallExperiment, whole: SmallExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped = driven(STOPS_BEFORE_A_BATCH, closed_book, "2", "SIGINT")
-    assert (stopped.returncode, stopped.stderr, stopped.stdout) == (130, INTERRUPTED, "")
+    assert (stopped.returncode, news(stopped.stderr), stopped.stdout) == (130, INTERRUPTED, "")
     manifest = read(closed_book.latest_run() / "manifest.json")
     assert (manifest["status"], manifest["error"]) == ("cancelled", "KeyboardInterrupt: ")
     assert manifest["finished_at"] is not None
@@ -226,7 +226,7 @@ def test_a_command_that_fails_says_so_in_its_manifest_and_loses_nothing(
         Asked(patch, 2, error)
         result = closed_book.run("compare")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith(said)
+    assert news(result.stderr).startswith(said)
     assert "Traceback" not in result.output
     manifest = read(closed_book.latest_run() / "manifest.json")
     assert (manifest["status"], manifest["error"]) == ("failed", f"{type(error).__name__}: {error}")
@@ -271,14 +271,14 @@ def test_a_full_disk_is_named_and_loses_no_answer(
     with monkeypatch.context() as patch:
         FullDisk(patch, torn=torn)
         result = closed_book.run("compare")
-    assert (result.exit_code, result.stderr, result.stdout) == (1, DISK_FULL, "")
+    assert (result.exit_code, news(result.stderr), result.stdout) == (1, DISK_FULL, "")
     assert read(closed_book.latest_run() / "manifest.json")["status"] == "started"  # that could not be written either
     assert [path for path in closed_book.latest_run().iterdir() if path.suffix == ".tmp"] == []
     asked = Asked(monkeypatch)
     run = closed_book.compare()
     assert is_as_whole(run, whole)
     assert len(asked.prompts) == 36 - 8 + 3 * 2
-    assert read(run / "metrics.json")["reused"][1] == "arm base: 8 of 12 answers"
+    assert read(run / "metrics.json")["reused"][0] == "arm base: 8 of 12 answers"
 
 
 @pytest.mark.parametrize(
@@ -290,6 +290,6 @@ def test_a_full_disk_is_recognised_where_a_library_meets_it(
     def meets(self: Bench, *, min_examples: int) -> None:
         raise RuntimeError(words)
 
-    monkeypatch.setattr(Bench, "check", meets)
+    monkeypatch.setattr(Bench, "examine", meets)
     result = closed_book.run("compare")
-    assert (result.exit_code, result.stderr) == (1, DISK_FULL)
+    assert (result.exit_code, news(result.stderr)) == (1, DISK_FULL)

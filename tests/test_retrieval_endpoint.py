@@ -14,9 +14,10 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from ragft.config.knowledge import EmbedderConfig
+from ragft.endpoints import LONGEST_PAUSE_S, pause_before
 from ragft.errors import RagftError
 from ragft.retrieval.embedding import unit
-from ragft.retrieval.endpoint import ATTEMPTS, LONGEST_PAUSE_S, EndpointEmbedder, pause_before
+from ragft.retrieval.endpoint import ATTEMPTS, EndpointEmbedder
 
 Reply = tuple[int, dict[str, str], Any]
 KEY = "sk-very-secret-key"

@@ -290,3 +290,12 @@ def test_nested_columns_of_parquet_are_read_past_and_are_no_metadata(tmp_path: P
     assert read(path) == Reading((Document("a", "", "x"),), ())
     with pytest.raises(DataError, match="row 1: column 'tags' holds a value of type list"):
         read(path, metadata=("tags",))
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_a_dotted_name_reaches_into_a_column(tmp_path: Path, suffix: str) -> None:
+    rows = [{"meta": {"key": "a", "year": 1911}, "body": {"text": "x"}}]
+    path = tmp_path / f"c.{suffix}"
+    path = parquet(path, rows) if suffix == "parquet" else put(path, json.dumps(rows[0]))
+    fields = FieldNames(document_id="meta.key", document_text="body.text")
+    assert read(path, fields, metadata=("meta.year",)) == Reading((Document("a", "", "x", {"meta.year": 1911}),), ())

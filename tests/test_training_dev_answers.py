@@ -25,16 +25,10 @@ BY_F1 = (f"{KEY}.metric_for_best_model=token_f1", f"{KEY}.evals_per_run=4")
 
 
 @pytest.fixture
-def closed_book(experiment: SmallExperiment) -> SmallExperiment:
-    """The small experiment without documents, so that no embedder is loaded; one dev question has no answer."""
-    for key in ("index", "retrieval"):
-        experiment.config.pop(key)
-    experiment.config["data"].pop("documents")
-    experiment.config["adapters"].pop("raft")
-    arms = {"base": {}, "finetuned": {"adapter": "closed_book"}}
-    experiment.config["compare"] |= {"arms": arms, "contrasts": [["finetuned", "base"]]}
-    experiment.rows("dev", [*dev_rows(), question("d9", "Who owns Jorvik?", None, None)])
-    return experiment.save()
+def closed_book(closed_book: SmallExperiment) -> SmallExperiment:
+    """The small experiment without documents; one of its dev questions has no answer."""
+    closed_book.rows("dev", [*dev_rows(), question("d9", "Who owns Jorvik?", None, None)])
+    return closed_book
 
 
 def adapters_of(experiment: SmallExperiment, *overrides: str, workspace: Path | None = None) -> Adapters:

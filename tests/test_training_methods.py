@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from peft import PeftModel
+from small_training import DEV, TEXTS, Model, settings
 from transformers import AutoModelForCausalLM
 
-from ragft.config import AdapterConfig
 from ragft.errors import RagftError
 from ragft.models.language_model import LanguageModel, load
 from ragft.models.sources import ModelFolder
-from ragft.training.examples import TrainingText, tokenized
+from ragft.training.examples import tokenized
 from ragft.training.running import Measure, TrainingResult, train
 
-TEXTS = (
-    TrainingText("a", "Which colour has Corvel?", "white"),
-    TrainingText("b", "Who?", "many puffins and otters live there"),
-    TrainingText("c", "When was the lighthouse of Iverly built, and by whom?", "1990"),
-    TrainingText("d", "Which colour has Hollin?", "purple"),
-)
-DEV = (TrainingText("e", "Which colour has Brinbay?", "red"),)
 ALL_LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 METHODS: dict[str, dict[str, Any]] = {
     "lora": {"r": 4},
@@ -38,21 +31,6 @@ METHODS: dict[str, dict[str, Any]] = {
     "ia3": {"method": "ia3"},
 }
 
-Model = Callable[[], LanguageModel]
-
-
-@pytest.fixture
-def model(tiny_model: Path) -> Model:
-    """Return a function that loads the tiny model afresh."""
-    return lambda: load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), "float32", "cpu")
-
-
-def config_of(peft: Mapping[str, Any], **training: Any) -> AdapterConfig:
-    plain = {"max_steps": 4, "per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "learning_rate": 0.01}
-    return AdapterConfig.model_validate(
-        {"peft": dict(peft), "training": {**plain, "num_train_epochs": 20, "evals_per_run": 2, **training}}
-    )
-
 
 def trained(
     lm: LanguageModel, folder: Path, peft: Mapping[str, Any], measure: Measure | None = None, **training: Any
@@ -62,7 +40,7 @@ def trained(
     rows, dev = (tokenized(texts, lm.tokenizer, None) for texts in (TEXTS, DEV))
     return train(
         lm,
-        config_of(peft, **training),
+        settings(peft, **training),
         rows,
         dev,
         folder=folder / "checkpoints",

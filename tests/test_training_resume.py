@@ -47,12 +47,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def model(tiny_model: Path) -> Model:
-    """Return a function that loads the tiny model afresh."""
-    return lambda: load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), "float32", "cpu")
-
-
 class Killed(BaseException):
     """Stands for a process that dies: nothing catches it."""
 

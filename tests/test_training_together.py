@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,31 +37,58 @@ main()
 """
 
 
-@pytest.fixture
-def closed_book(experiment: SmallExperiment) -> SmallExperiment:
-    """The small experiment without documents, so that no embedder is imported."""
-    for key in ("index", "retrieval"):
-        experiment.config.pop(key)
-    experiment.config["data"].pop("documents")
-    experiment.config["adapters"].pop("raft")
-    arms = {"base": {}, "finetuned": {"adapter": "closed_book"}}
-    experiment.config["compare"] |= {"arms": arms, "contrasts": [["finetuned", "base"]]}
-    return experiment.save()
-
+IN_A_STEP = """
+import time
+from ragft.training.loss import CompletionTrainer
+real = CompletionTrainer.compute_loss
+def lingers(*arguments, **options):
+    tell()
+    time.sleep(0.2)
+    return real(*arguments, **options)
+CompletionTrainer.compute_loss = lingers
+"""
+AT_THE_MEETING = """
+import time
+from ragft.training.distributed import Team
+real, launcher = Team.__init__, os.getppid()
+def lingers(team):
+    tell()
+    while os.getppid() == launcher:
+        time.sleep(0.1)
+    real(team)
+Team.__init__ = lingers
+"""
+TELLING = """
+import os
+from pathlib import Path
+def tell():
+    Path(os.environ["TOLD"], os.environ["RANK"]).write_text(str(os.getpid()))
+PLACE
+from ragft.__main__ import main
+main()
+"""
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc_per_node", "2")
 ACCELERATE = ("accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--main_process_port", "0")
 """`--multi_gpu` starts several processes, on processors too; `--cpu` starts one, whatever `--num_processes` says."""
 
 
+def command_of(experiment: SmallExperiment, *target: str, batch: int, launcher: Sequence[str] = TORCHRUN) -> list[str]:
+    """Return the command line of `finetune` in two processes that a launcher starts."""
+    launch = [sys.executable, "-m", *launcher, *target]
+    return [*launch, "finetune", str(experiment.file), *experiment.places(), "--set", f"{BATCH}={batch}"]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+
 def together(
     experiment: SmallExperiment, *target: str, batch: int, launcher: Sequence[str] = TORCHRUN
 ) -> subprocess.CompletedProcess[str]:
-    """Run `finetune` in two processes that a launcher starts."""
-    launch = [sys.executable, "-m", *launcher, *target]
-    command = [*launch, "finetune", str(experiment.file), *experiment.places(), "--set", f"{BATCH}={batch}"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    """Run `finetune` in two processes to its end."""
+    command = command_of(experiment, *target, batch=batch, launcher=launcher)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment(), check=False)
 
 
 def training_of(experiment: SmallExperiment) -> dict[str, Any]:
@@ -101,6 +131,42 @@ def test_a_process_that_fails_ends_all_with_one_message(closed_book: SmallExperi
     assert "try: lower training.learning_rate" in done.stderr
     manifest = json.loads((closed_book.latest_run() / "manifest.json").read_text())
     assert (manifest["status"], "step 3" in manifest["error"]) == ("failed", True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("place", "status"), [(IN_A_STEP, "cancelled"), (AT_THE_MEETING, "started")], ids=["in_a_step", "at_the_meeting"]
+)
+def test_processes_end_soon_after_a_launcher_that_was_killed(
+    closed_book: SmallExperiment, tmp_path: Path, place: str, status: str
+) -> None:
+    """They would train on unseen; one that looks for the launcher's store hears no signal, and looks for a month.
+
+    All of them hold the pipe of the launcher's output, so it ends when the last of them is gone. What hears nothing
+    cannot write that it was cancelled either.
+    """
+    closed_book.config["adapters"]["closed_book"]["training"] |= {"max_steps": 600, "num_train_epochs": 600}
+    closed_book.save()
+    driver, told = tmp_path / "driver.py", tmp_path / "told"
+    driver.write_text(TELLING.replace("PLACE", place))
+    told.mkdir()
+    command = command_of(closed_book, str(driver), batch=1)
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**environment(), "TOLD": str(told)}
+    ) as launcher:
+        try:
+            while len(list(told.iterdir())) < 2:
+                assert launcher.poll() is None, launcher.communicate()[0]
+                time.sleep(0.1)
+            launcher.kill()
+            said, _ = launcher.communicate(timeout=45)
+        finally:
+            launcher.kill()
+            for process in told.iterdir():
+                with suppress(ProcessLookupError):
+                    os.kill(int(process.read_text()), signal.SIGKILL)
+    assert said.count("error: interrupted") == (status == "cancelled")
+    assert json.loads((closed_book.latest_run() / "manifest.json").read_text())["status"] == status
 
 
 @pytest.mark.slow

@@ -35,7 +35,11 @@ WRITTEN = "replay.jsonl"
 def _code() -> tuple[str, ...]:
     """Return the parts of ragft that an adapter trained on given texts depends on."""
     files = sorted((Path(provenance.__file__).parent / "training").glob("*.py"))
-    return (*(f"training/{file.name}" for file in files if file.name not in NOT_TRAINING), "models/language_model.py")
+    return (
+        *(f"training/{file.name}" for file in files if file.name not in NOT_TRAINING),
+        "models/language_model.py",
+        "models/turns.py",
+    )
 
 
 class Adapters:
@@ -74,7 +78,7 @@ class Adapters:
         if (name, chosen) not in self._prints:
             config, recipe = self.config(name), self.recipe(name)
             identity: dict[str, Any] = {
-                "model": self._bench.model_identity,
+                "model": self._bench.local.weights_identity,
                 "train": provenance.fingerprint(recipe.train),
                 "dev": provenance.fingerprint(recipe.dev),
                 "peft": config.peft.model_dump(),
@@ -113,7 +117,7 @@ class Adapters:
             return False
         from ragft.training.running import Progress, train
 
-        config, recipe, model = self.config(name), self.recipe(name), self._bench.bare_model
+        config, recipe, model = self.config(name), self.recipe(name), self._bench.local.bare
         limit = model.reads_tokens
         checkpoints = self._bench.workspace.training_dir(self.fingerprint(name, chosen))
         measure = self._measure(name)
@@ -159,7 +163,7 @@ class Adapters:
             from ragft.training.replay import from_model
 
             with self._bench.listener.work("Writing text to replay", recipe.to_write, "tokens") as work:
-                model, block = self._bench.bare_model, config.documents.block_tokens
+                model, block = self._bench.local.bare, config.documents.block_tokens
                 found = from_model(model, block, recipe.to_write, self._bench.experiment.seed, work.advance)
             folder.mkdir(parents=True, exist_ok=True)
             jsonl.write_rows(path, found)
@@ -168,8 +172,8 @@ class Adapters:
 
     def _identity(self, name: str, seed: int) -> dict[str, Any]:
         """Return what is known of an adapter before it is trained; the model card is written from it."""
-        config, folder, recipe = self.config(name), self._bench.model_folder, self.recipe(name)
-        source = self._bench.experiment.model
+        config, folder, recipe = self.config(name), self._bench.local.folder, self.recipe(name)
+        source = self._bench.local.config
         return {
             "fingerprint": self.fingerprint(name, seed),
             "base_source": folder.source,

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-import random
 import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ragft import jsonl, provenance
 from ragft.arms.adapters import Adapters
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge, drawn
+from ragft.arms.labels import LikeliestLabel
+from ragft.arms.models import LocalModel
+from ragft.arms.shots import Shots
 from ragft.config import ArmConfig
 from ragft.errors import RagftError
-from ragft.generation.generator import Generation, Journal, ask
-from ragft.prompts import Shot, Turn, render
+from ragft.generation.generator import Generation, Generator, Journal, Likelihood, Weighs, ask
+from ragft.prompts import Shot, conversation
 from ragft.records import Answer, ContextKind, Example, Passage
-
-CODE = ("generation", "models/language_model.py")
-"""The parts of ragft that an answer to a given prompt depends on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
     """A system under comparison, as the experiment file defines it.
 
-    `seed` is the training seed of its adapter, None for the adapter's only one or its first.
+    `model` names one of `models`, None for the experiment's own. `prompt` is the template that it is asked with, the
+    first of `prompts` where it has several. `seed` is the training seed of its adapter, None for the adapter's only one
+    or its first.
     """
 
     name: str
@@ -37,11 +39,19 @@ class Arm:
     shots: int
     prompt: str
     seed: int | None = None
+    model: str | None = None
+    shots_by: Literal["seed", "similarity"] = "seed"
+    prompts: tuple[str, ...] = ()
 
     @property
     def is_control(self) -> bool:
         """Whether the arm only shows a bound: gold or random passages are not to be had in production."""
         return self.retrieval in ("oracle", "random")
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether the arm is a model and the question alone: no adapter, no passages, no examples."""
+        return self.adapter is None and self.retrieval == "none" and self.shots == 0
 
     @property
     def complexity(self) -> int:
@@ -74,6 +84,7 @@ class Asking:
         self._bench = bench
         self._knowledge = knowledge
         self._adapters = adapters
+        self._shots = Shots(bench)
 
     def arm(self, name: str) -> Arm:
         """Return one arm of the experiment; the prompt is the arm's, else its adapter's, else the task's.
@@ -85,59 +96,53 @@ class Asking:
             raise RagftError(f"the experiment has no arm {name!r}", f"arms: {', '.join(arms)}")
         config: ArmConfig = arms[name]
         trained = self._bench.experiment.adapters[config.adapter].prompt if config.adapter else None
-        prompt = self._bench.template(config.prompt or trained).name
-        return Arm(name, config.adapter, config.retrieval, config.shots, prompt)
+        prompts = tuple(self._bench.template(prompt).name for prompt in config.prompt or (trained,))
+        return Arm(
+            name,
+            config.adapter,
+            config.retrieval,
+            config.shots,
+            prompts[0],
+            model=config.model,
+            shots_by=config.shots_by,
+            prompts=prompts,
+        )
 
-    def by_seed(self, arm: Arm) -> list[Arm]:
-        """Return the arm once for every training seed of its adapter, or alone where there are not several."""
-        seeds = self._adapters.seeds(arm.adapter) if arm.adapter else ()
-        return [replace(arm, seed=seed) for seed in seeds] if len(seeds) > 1 else [arm]
+    def variants(self, arm: Arm) -> list[Arm]:
+        """Return the arm once for every training seed of its adapter and every prompt template that it has."""
+        seeds: Sequence[int | None] = self._adapters.seeds(arm.adapter) if arm.adapter else ()
+        seeds = seeds if len(seeds) > 1 else (arm.seed,)
+        return [replace(arm, seed=seed, prompt=prompt) for seed in seeds for prompt in arm.prompts or (arm.prompt,)]
 
     def questions(self, arm: Arm, examples: Sequence[Example]) -> list[Question]:
         """Return the prompts of one arm."""
         contexts = self._knowledge.context(arm.retrieval, examples) if self._knowledge else [()] * len(examples)
-        shots = self._shots(arm.shots)
+        shots = self._shots.chosen(arm.shots, arm.shots_by, examples)
         return [
-            self._question(arm, example, passages, shots, ())
-            for example, passages in zip(examples, contexts, strict=True)
+            self._question(arm, example, passages, shown)
+            for example, passages, shown in zip(examples, contexts, shots, strict=True)
         ]
 
-    def question(
-        self, arm: Arm, example: Example, passages: Sequence[Passage], history: Sequence[Turn] = ()
-    ) -> Question:
-        """Return the prompt of one arm over passages that were found already, with the turns before the question."""
-        return self._question(arm, example, passages, self._shots(arm.shots), history)
+    def question(self, arm: Arm, example: Example, passages: Sequence[Passage]) -> Question:
+        """Return the prompt of one arm over passages that were found already; the example holds the turns before."""
+        return self._question(arm, example, passages, self._shots.chosen(arm.shots, arm.shots_by, [example])[0])
 
-    def _question(
-        self, arm: Arm, example: Example, passages: Sequence[Passage], shots: Sequence[Shot], history: Sequence[Turn]
-    ) -> Question:
-        prompt = render(
-            self._bench.tokenizer,
+    def _question(self, arm: Arm, example: Example, passages: Sequence[Passage], shots: Sequence[Shot]) -> Question:
+        messages = conversation(
             self._bench.template(arm.prompt),
-            example.input,
+            example,
             passages=passages,
             shots=shots,
-            history=history,
             values=self._bench.task.prompt_values,
         )
-        return Question(example, prompt, tuple(passages))
-
-    def _shots(self, count: int) -> list[Shot]:
-        """Return the same training examples for every question, drawn by the seed."""
-        if count == 0:
-            return []  # a question that needs no shots does not read the examples either
-        train = self._bench.splits.train
-        chosen = random.Random(self._bench.experiment.seed).sample(train, min(count, len(train)))
-        return [Shot(example.input, self._bench.task.completion(example)) for example in chosen]
+        return Question(example, self._bench.model(arm.model).render(messages), tuple(passages))
 
     def answers(self, arm: Arm, questions: Sequence[Question]) -> list[Answer]:
         """Return the arm's answer to every question; only what the journal lacks is asked."""
         journal = Journal(self._journal_path(arm))
         prompts = [question.prompt for question in questions]
-        if any(journal.get(prompt) is None for prompt in prompts):
-            generations = self._ask(arm, prompts, journal)
-        else:
-            generations = [found for prompt in prompts if (found := journal.get(prompt)) is not None]
+        known = [found for prompt in prompts if (found := journal.get(prompt)) is not None]
+        generations = known if len(known) == len(prompts) else self._ask(arm, prompts, journal)
         seconds = self._retrieval_seconds(arm, questions)
         return [
             self._answer(arm, question, generation, waited)
@@ -150,13 +155,29 @@ class Asking:
         return [question for question in questions if journal.get(question.prompt) is None]
 
     def _ask(self, arm: Arm, prompts: Sequence[str], journal: Journal) -> list[Generation]:
-        generator, size = self._bench.generator, self._bench.experiment.generation.batch_size
-        total = len(set(prompts))
+        size, total = self._bench.experiment.generation.batch_size, len(set(prompts))
         with (
-            generator.adapter(self._adapter_folder(arm)),
+            self._answering(arm) as generator,
             self._bench.listener.work(f"Asking {_title(arm)}", total, "questions") as work,
         ):
             return ask(generator, prompts, journal, batch_size=size, on_batch=work.advance)
+
+    @contextmanager
+    def _answering(self, arm: Arm) -> Iterator[Generator]:
+        """Answer as the arm does inside this block: its model with its adapter, by text or by the likeliest label."""
+        model = self._bench.model(arm.model)
+        with model.generator.adapter(self._adapter_folder(arm)):
+            labels = self._bench.likely_labels
+            yield LikeliestLabel(model, labels) if labels else model.generator
+
+    def weighing(self, arm: Arm) -> Weighs | None:
+        """Return what weighs given answers as the arm finds them likely; None where its model does not tell."""
+        model = self._bench.model(arm.model)
+        return _Weighing(model, self._adapter_folder(arm)) if isinstance(model, LocalModel) else None
+
+    def weights_path(self, arm: Arm) -> Path:
+        """Return the journal of how likely the arm found what."""
+        return self._bench.workspace.answers_path(provenance.fingerprint([self._print(arm, alone=False), "weights"]))
 
     def alone(self, arm: Arm, questions: Sequence[Question]) -> list[Alone]:
         """Return how long `compare.latency_questions` of the questions took, each asked alone; measured once."""
@@ -175,29 +196,34 @@ class Asking:
         ]
 
     def _time_alone(self, arm: Arm, questions: Sequence[Question], journal: Journal) -> None:
-        generator = self._bench.generator
         with (
-            generator.adapter(self._adapter_folder(arm)),
+            self._answering(arm) as generator,
             self._bench.listener.work(f"Timing {arm.name}", len(questions), "questions") as work,
         ):
             generator.generate([questions[0].prompt])
             for question in questions:
                 if journal.get(question.prompt) is None:
-                    journal.add([question.prompt], generator.generate([question.prompt]))
+                    answers = generator.generate([question.prompt])
+                    if answers[0].error is None:
+                        journal.add([question.prompt], answers)
                 work.advance()
 
-    def memory_bytes(self, arm: Arm, questions: Sequence[Question]) -> int:
+    def memory_bytes(self, arm: Arm, questions: Sequence[Question]) -> int | None:
         """Return the bytes that the arm's weights and, at their highest, its tensors take for its longest question.
 
         The weights are those of the model, of its adapter, and of the embedder where the arm searches. Measured once
-        for one prompt of one generator; a question of the same length takes the same memory.
+        for one prompt of one generator; a question of the same length takes the same memory. None for a model that is
+        not in this process.
         """
+        model = self._bench.model(arm.model)
+        if not isinstance(model, LocalModel):
+            return None
         longest = max(questions, key=lambda question: (len(question.prompt), question.prompt)).prompt
         path = self._bench.workspace.memory_path(self._print(arm, alone=True))
         key = provenance.sha256_text(longest)
         known = {row["prompt_sha256"]: int(row["bytes"]) for row in jsonl.read_journal(path)}
         if key not in known:
-            generator = self._bench.generator
+            generator = model.generator
             with generator.adapter(self._adapter_folder(arm)):
                 known[key] = generator.peak_bytes(longest)
             jsonl.append_row(path, {"prompt_sha256": key, "bytes": known[key]})
@@ -220,10 +246,10 @@ class Asking:
 
     def _print(self, arm: Arm, *, alone: bool) -> str:
         identity: dict[str, Any] = {
-            "model": self._bench.model_identity,
+            "model": self._bench.model(arm.model).identity,
             "adapter": self._adapters.fingerprint(arm.adapter, arm.seed) if arm.adapter else None,
             "generation": self._bench.experiment.generation.model_dump(),
-            "code": provenance.code_fingerprint(*CODE),
+            "labels": self._bench.likely_labels,
             "alone": alone,
         }
         if alone:  # a time belongs to the machine that it was measured on, wherever the workspace travels
@@ -250,7 +276,25 @@ class Asking:
             citations=cited(generation.text, question.passages),
             retrieval_seconds=waited,
             seed=arm.seed,
+            prompt=arm.prompt if len(arm.prompts) > 1 else None,
+            invented_citations=invented(generation.text, question.passages),
+            logprob=generation.logprob,
+            error=generation.error,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighing:
+    """Weighs with an adapter, which is loaded when it is first needed."""
+
+    model: LocalModel
+    folder: Path | None
+
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Likelihood]:
+        """Return how likely each (prompt, answer) is."""
+        generator = self.model.generator
+        with generator.adapter(self.folder):
+            return generator.likelihoods(pairs)
 
 
 def weight_bytes(folder: Path) -> int:
@@ -259,13 +303,25 @@ def weight_bytes(folder: Path) -> int:
 
 
 def _title(arm: Arm) -> str:
-    return arm.name if arm.seed is None else f"{arm.name} (seed {arm.seed})"
+    parts = [f"seed {arm.seed}"] if arm.seed is not None else []
+    parts += [arm.prompt] if len(arm.prompts) > 1 else []
+    return f"{arm.name} ({', '.join(parts)})" if parts else arm.name
 
 
 def cited(text: str, passages: Sequence[Passage]) -> tuple[str, ...]:
     """Return the ids of the passages that an answer cites as [n], in the order of first mention; others are dropped."""
-    numbers = dict.fromkeys(int(number) for number in re.findall(r"\[(\d{1,3})\]", text))
-    return tuple(passages[number - 1].id for number in numbers if 1 <= number <= len(passages))
+    return tuple(passages[number - 1].id for number in _numbers(text) if 1 <= number <= len(passages))
+
+
+def invented(text: str, passages: Sequence[Passage]) -> int:
+    """Return how many numbers an answer cites as [n] that no passage has; without passages nothing is cited."""
+    return sum(not 1 <= number <= len(passages) for number in _numbers(text)) if passages else 0
+
+
+def _numbers(text: str) -> list[int]:
+    """Return the numbers that stand in brackets, such as [2] or [1, 3], each once."""
+    marks = re.findall(r"\[(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\]", text)
+    return list(dict.fromkeys(int(number) for mark in marks for number in re.findall(r"\d+", mark)))
 
 
 def median_seconds(alone: Sequence[Alone]) -> float | None:

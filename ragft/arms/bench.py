@@ -9,29 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ragft import provenance
 from ragft.arms.listening import Listener
+from ragft.arms.models import LocalModel, RemoteModel, answerer
 from ragft.arms.roots import Origin
-from ragft.config import Experiment
-from ragft.data.checks import DataFinding, check_data
-from ragft.data.examples import Splits, load_splits
+from ragft.config import ClassificationTask, CustomTask, Experiment, ScriptedModel, TranslationTask
+from ragft.data.checks import CheckedData, CheckScope, DataCheck, conclude, examine
+from ragft.data.examples import Splits, example_files, load_splits
 from ragft.data.sources import Reading, check_failures, read_sources, source_files
 from ragft.errors import RagftError
 from ragft.models.sources import ModelFolder, resolve
-from ragft.prompts import Template, template
-from ragft.records import Document, Passage
-from ragft.tasks import Task, task_of
+from ragft.prompts import Form, columns_of, form_of
+from ragft.records import Document, Example, Passage
+from ragft.tasks import Task, labels_of, task_of, terms_of
 from ragft.workspace import Workspace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ragft.generation.local import LocalGenerator
-    from ragft.models.language_model import LanguageModel
-    from ragft.retrieval.embedding import Embeds
+    from ragft.retrieval.embedding import Embeds, Vectors
     from ragft.retrieval.retriever import Reranks
 
 
@@ -89,7 +89,7 @@ class Bench:
         if opened is not None:
             opened.close()
 
-    def _once(self, what: str, settings: Sequence[Any], make: Callable[[], Made]) -> Made:
+    def once(self, what: str, settings: Sequence[Any], make: Callable[[], Made]) -> Made:
         """Return what was made from these settings before, here or on a variant, or make it."""
         key = f"{what} {provenance.fingerprint([str(setting) for setting in settings])}"
         if key not in self._shared:
@@ -99,14 +99,30 @@ class Bench:
 
     @cached_property
     def task(self) -> Task:
-        """The task."""
-        return task_of(self.experiment.task)
+        """The task; its labels are those of the examples where the file names none."""
+        config = self.experiment.task
+        if not isinstance(config, ClassificationTask) or config.labels:
+            return task_of(config)
+        splits = self.splits
+        return task_of(config, labels_of([*splits.train, *splits.dev, *splits.eval]))
+
+    @property
+    def likely_labels(self) -> tuple[str, ...]:
+        """The labels where the likeliest is the answer, none where an answer is what a model says."""
+        config = self.experiment.task
+        is_weighed = isinstance(config, ClassificationTask) and config.answer_by == "likelihood"
+        return self.labels if is_weighed else ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of a classification, none for another task."""
+        return self.task.labels
 
     @cached_property
     def reading(self) -> Reading:
         """Every document, and what was set aside because it cannot be read; raises DataError where that is too much."""
         data = self.experiment.data
-        reading = self._once("documents", (data.documents, data.fields), self._read)
+        reading = self.once("documents", (data.documents, data.fields), self._read)
         check_failures(reading, self.experiment.index.max_failures)
         return reading
 
@@ -129,30 +145,87 @@ class Bench:
 
     @cached_property
     def splits(self) -> Splits:
-        """Train, dev and eval examples."""
-        return load_splits(self.experiment.data, self.task.input_field, self.experiment.seed)
+        """Train, dev and eval examples, with the terms that a glossary gives them."""
+        data, config = self.experiment.data, self.experiment.task
+        splits = load_splits(
+            data,
+            task_of(config).input_field,
+            self.experiment.seed,
+            documents=lambda: self.documents,
+            columns=columns_of(config) if isinstance(config, CustomTask) else (),
+            cache_dir=self.workspace.sources_dir,
+        )
+        if not isinstance(config, TranslationTask) or config.term_pattern is None:
+            return splits
+        return Splits(*(self._with_terms(config, part) for part in (splits.train, splits.dev, splits.eval)))
 
-    def check(self, *, min_examples: int) -> list[DataFinding]:
-        """Return findings on the data; raises DataError or NotComparableError for what would spoil the comparison."""
-        splits, data = self.splits, self.experiment.data
-        findings = check_data(self.documents, splits, allow_leakage=data.allow_leakage, min_examples=min_examples)
-        findings += self._set_aside()
-        for example in (*splits.train, *splits.dev, *splits.eval):
-            self.task.completion(example)
-        return findings
+    def _with_terms(self, config: TranslationTask, examples: Sequence[Example]) -> tuple[Example, ...]:
+        known = {document.id: document for document in self.documents}
+        gold = [[known[id_] for id_ in example.gold_document_ids if id_ in known] for example in examples]
+        return tuple(
+            replace(example, terms=terms_of(config, example, documents))
+            for example, documents in zip(examples, gold, strict=True)
+        )
 
-    def _set_aside(self) -> list[DataFinding]:
-        """Return a finding on the documents that could not be read, none where all could."""
-        aside = self.reading.set_aside if self.experiment.data.documents else ()
-        if not aside:
+    def check(self, *, min_examples: int) -> CheckedData:
+        """Return the checks of the data; raises DataError or NotComparableError for what would spoil the comparison."""
+        checks = self.examine(min_examples=min_examples)
+        worse = [check for check in checks if check.severity in ("warning", "error")]
+        if worse:
+            self.listener.checks(worse)
+        return conclude(checks)
+
+    def examine(self, *, min_examples: int) -> tuple[DataCheck, ...]:
+        """Return every check of the documents and examples; raises nothing for what they find.
+
+        Raises DataError for an example that the task cannot be taught or asked.
+        """
+        checks = (*examine(self.documents, self.splits, self._scope(min_examples)), *self._set_aside())
+        if not any(check.severity == "error" for check in checks):
+            for example in (*self.splits.train, *self.splits.dev, *self.splits.eval):
+                self.task.completion(example)
+        return checks
+
+    def _scope(self, min_examples: int) -> CheckScope:
+        data, task = self.experiment.data, self.task
+        learnt = any("documents" in adapter.parts for adapter in self.experiment.adapters.values())
+        model = self.model(None)
+        return CheckScope(
+            min_examples=min_examples,
+            allow_leakage=data.allow_leakage,
+            config=data.checks,
+            supports=task.supports if task.answers_stand_in_text else None,
+            labels=self.labels or None,
+            embed=self.embed if data.checks.near_duplicates == "embedding" else None,
+            training_documents=self.documents if learnt else None,
+            max_new_tokens=self.experiment.generation.max_new_tokens,
+            **({"n_tokens": model.count} if isinstance(model, LocalModel) else {}),
+        )
+
+    @cached_property
+    def embed(self) -> Callable[[Sequence[str]], Vectors]:
+        """The embedder behind the workspace's vectors; it is loaded only for a text that is new."""
+        from ragft.retrieval.vector_cache import VectorCache
+
+        cache = self.keep_open(VectorCache(self.workspace.vectors_dir, self.embedder_identity))
+        return lambda texts: cache.documents(texts, lambda block: self.embedder.documents(block))
+
+    def _set_aside(self) -> list[DataCheck]:
+        """Return the check that every document could be read, none where there are no documents."""
+        if not self.experiment.data.documents:
             return []
+        aside, total = self.reading.set_aside, len(self.documents)
+        title = "documents that could not be read"
+        if not aside:
+            return [DataCheck("set_aside", title, total, 0, "ok", "every document was read")]
         shown = "; ".join(f"{item.where}: {item.reason}" for item in aside[:3])
         more = f"; and {len(aside) - 3} more" if len(aside) > 3 else ""
-        return [DataFinding("set_aside", f"{len(aside)} documents could not be read: {shown}{more}", ())]
+        message = f"{len(aside)} documents could not be read: {shown}{more}"
+        return [DataCheck("set_aside", title, total + len(aside), len(aside), "warning", message)]
 
-    def template(self, name: str | None) -> Template:
+    def template(self, name: str | None) -> Form:
         """Return a prompt template by name, the task's default for None."""
-        return template(name or self.task.prompt, self.task.kind)
+        return form_of(self.experiment.task, name or self.task.prompt)
 
     @cached_property
     def embedder_folder(self) -> ModelFolder:
@@ -161,9 +234,7 @@ class Bench:
         source, revision = config.source, config.revision
         if config.endpoint is not None:
             source, revision = config.tokenizer or COUNTING, None
-        return self._once(
-            "folder", (source, revision), lambda: resolve(source, revision, self.workspace, self._convert)
-        )
+        return self.once("folder", (source, revision), lambda: resolve(source, revision, self.workspace, self.convert))
 
     @cached_property
     def embedder_identity(self) -> str:
@@ -173,12 +244,12 @@ class Bench:
             return self.embedder.identity
         from ragft.retrieval.placement import identity_of
 
-        return self._once("identity", (config,), lambda: identity_of(self.embedder_folder, config))
+        return self.once("identity", (config,), lambda: identity_of(self.embedder_folder, config))
 
     @cached_property
     def embedder(self) -> Embeds:
         """The embedder, loaded."""
-        return self._once("embedder", (self.experiment.index.embedder,), self._load_embedder)
+        return self.once("embedder", (self.experiment.index.embedder,), self._load_embedder)
 
     def _load_embedder(self) -> Embeds:
         folder, config = self.embedder_folder, self.experiment.index.embedder
@@ -201,7 +272,7 @@ class Bench:
         source = self.experiment.retrieval.reranker
         if source is None:
             return None
-        return self._once("folder", (source, None), lambda: resolve(source, None, self.workspace, self._convert))
+        return self.once("folder", (source, None), lambda: resolve(source, None, self.workspace, self.convert))
 
     @cached_property
     def reranker(self) -> Reranks | None:
@@ -212,7 +283,7 @@ class Bench:
         with self.listener.work("Loading the reranker", 0, ""):
             from ragft.retrieval.reranker import CrossEncoderReranker
 
-            return self._once(
+            return self.once(
                 "reranker",
                 (folder, self.experiment.index.embedder),
                 lambda: CrossEncoderReranker(folder, self.experiment.index.embedder),
@@ -222,7 +293,7 @@ class Bench:
     def passages(self) -> list[Passage]:
         """Every document cut into passages."""
         data, index = self.experiment.data, self.experiment.index
-        return self._once("passages", (data.documents, data.fields, index), self._cut)
+        return self.once("passages", (data.documents, data.fields, index), self._cut)
 
     def _cut(self) -> list[Passage]:
         from ragft.data.chunking import Chunker
@@ -241,78 +312,34 @@ class Bench:
         return embedder.tokenizer, embedder.max_tokens
 
     @cached_property
-    def model_folder(self) -> ModelFolder:
-        """Where the language model's weights lie, converted if that was needed."""
-        config = self.experiment.model
-        return self._once(
-            "folder",
-            (config.source, config.revision),
-            lambda: resolve(config.source, config.revision, self.workspace, self._convert),
-        )
+    def local(self) -> LocalModel:
+        """The experiment's own model in this process; RagftError where it is another kind, which nobody can train."""
+        found = self.model(None)
+        if not isinstance(found, LocalModel):
+            raise RagftError(
+                "the experiment's model is not in this process: it can be asked, and neither trained nor taken apart",
+                "name a Hub id, a folder or a packaged model under `model`, and the server under `models`",
+            )
+        return found
 
-    @cached_property
-    def tokenizer(self) -> Any:  # noqa: ANN401 - a transformers tokenizer
-        """The language model's tokenizer, without its weights."""
-        from ragft.models.language_model import load_tokenizer
-
-        return self._once("tokenizer", (self.model_folder,), lambda: load_tokenizer(self.model_folder))
-
-    @property
-    def bare_model(self) -> LanguageModel:
-        """The language model without any adapter in it, as training needs it; adapters that answered are taken out."""
-        self.generator.unload()
-        return self._language_model
-
-    @property
-    def _language_model(self) -> LanguageModel:
-        return self._once("model", (self.experiment.model,), self._load_model)
-
-    def _load_model(self) -> LanguageModel:
-        folder, config = self.model_folder, self.experiment.model
-        with self.listener.work("Loading the model", 0, ""):
-            from ragft.models.language_model import load
-
-            return load(folder, config.dtype, config.device)
-
-    @property
-    def generator(self) -> LocalGenerator:
-        """What answers: one for each model, since it puts its adapters into the weights; capped as the experiment says.
-
-        Variants share it.
-        """
-        generator = self._once("generator", (self.experiment.model,), self._make_generator)
-        generator.cap(self.experiment.generation.max_new_tokens)
-        return generator
-
-    def _make_generator(self) -> LocalGenerator:
-        from ragft.generation.local import LocalGenerator
-
-        return LocalGenerator(self._language_model, self.experiment.generation.max_new_tokens)
-
-    @cached_property
-    def model_identity(self) -> dict[str, Any]:
-        """What a trained adapter or an answer depends on in the model and the libraries under it."""
-        from ragft.models.language_model import choose_device, choose_dtype
-
-        config = self.experiment.model
-        device = choose_device(config.device)
-        versions = provenance.package_versions()
-        return {
-            "model": self.model_folder.fingerprint,
-            "dtype": str(choose_dtype(config.dtype, device)),
-            "device": device.type,
-            "packages": {name: versions.get(name) for name in ("torch", "transformers", "peft")},
-        }
+    def model(self, name: str | None) -> LocalModel | RemoteModel:
+        """Return one of `models` by name, the experiment's own for None."""
+        config = self.experiment.model if name is None else self.experiment.models[name]
+        return answerer(config, self)
 
     def input_files(self) -> Sequence[Path]:
-        """Return the files that the experiment reads: documents, examples, and text that adapters replay."""
-        data = self.experiment.data
-        examples = [item.path for item in (data.train, data.dev, data.eval) if item is not None]
+        """Return the files that the experiment reads: documents, examples, replayed text, scripts, labels of people."""
+        data, judge = self.experiment.data, self.experiment.compare.judge
+        examples = example_files(data)
         replays = [adapter.replay for adapter in self.experiment.adapters.values() if adapter.replay is not None]
         replayed = dict.fromkeys(path for replay in replays for path in replay.path)
-        return [*source_files(data.documents), *examples, *replayed]
+        models = (self.experiment.model, *self.experiment.models.values())
+        scripts = [model.path for model in models if isinstance(model, ScriptedModel)]
+        labels = [judge.human_labels] if judge is not None and judge.human_labels is not None else []
+        return [*source_files(data.documents), *examples, *replayed, *scripts, *labels]
 
-    def _convert(self, folder: Path, file: str, target: Path) -> None:
+    def convert(self, folder: Path, file: str, target: Path) -> None:
+        """Write the model of a GGUF file into a folder as plain weights."""
         with self.listener.work("Converting the model", 0, "once"):
             from ragft.models.language_model import convert_gguf
 

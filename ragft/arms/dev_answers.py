@@ -13,7 +13,7 @@ from ragft.arms.knowledge import drawn
 from ragft.config import AdapterConfig
 from ragft.config.training import DEV_LOSS
 from ragft.errors import RagftError
-from ragft.evaluation.answers import ANSWER_METRICS, score_answers
+from ragft.evaluation.metrics import ANSWER_METRICS, score_answers
 from ragft.prompts import ABSTENTION, as_said
 from ragft.records import Answer, Example
 from ragft.training.examples import TrainingText
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 MOST = 100
 """Dev questions that are answered at each measurement, where there are more: answering is slower than reading."""
 
-CODE = ("evaluation/answers.py", "generation", "tasks")
+CODE = (
+    "evaluation/answers.py",
+    "evaluation/grounding.py",
+    "evaluation/metrics.py",
+    "evaluation/overlap.py",
+    "generation",
+    "tasks",
+)
 """The parts of ragft that a task metric of dev answers depends on, beside the training itself."""
 
 
@@ -41,7 +48,7 @@ class DevAnswers:
         chosen = set(sorted(texts, key=lambda text: drawn(seed, "dev answers", text.kind, text.id, text.prompt))[:MOST])
         self._texts = [text for text in texts if text in chosen]
         dev = {example.id: example for example in bench.splits.dev}
-        abstention = as_said(bench.tokenizer, ABSTENTION)
+        abstention = as_said(bench.local.tokenizer, ABSTENTION)
         # One example may be asked in several forms, so the place in the list is the id.
         self._examples = {
             str(place): _asked(dev[text.id], str(place), text.completion == abstention)

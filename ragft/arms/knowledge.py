@@ -19,6 +19,7 @@ from ragft.data.chunking import gold_passages
 from ragft.errors import RagftError
 from ragft.records import ContextKind, Example, Passage, RankedPassage, Ranking
 from ragft.retrieval.embedding import OnBatch, Vectors, silent
+from ragft.retrieval.fusion import fused
 from ragft.retrieval.retriever import Retriever, needs, retriever_of
 from ragft.retrieval.store import PassageStore, SyncReport, passages_fingerprint
 from ragft.retrieval.vector_cache import VectorCache
@@ -174,16 +175,24 @@ class Knowledge:
             return Bm25Index.opened(self._bench.workspace.bm25_dir, self.fingerprint, passages, work.advance)
 
     def rankings(self, examples: Sequence[Example]) -> list[Ranking]:
-        """Return the ranked passages of each example's input, asked of the store once per index and input."""
+        """Return the ranked passages of each example, asked of the store once per index and queries.
+
+        Where the task asks several queries for one example (a follow-up alone, and with the question before it), the
+        ranking is that of all of them, fused.
+        """
         if self._planning and not self.is_current():
             return [self._stand_in(example) for example in examples]
         self.refer(self._journal)
         if not self._rankings:
             self._rankings = {row["input_sha256"]: self._read(row) for row in jsonl.read_journal(self._journal)}
-        missing = [e for e in examples if provenance.sha256_text(e.input) not in self._rankings]
+        missing = [example for example in examples if query_key(self.queries(example)) not in self._rankings]
         if missing:
             self._rank(missing)
         return [self._ranking(example) for example in examples]
+
+    def queries(self, example: Example) -> tuple[str, ...]:
+        """Return what is asked of a retriever for the example."""
+        return self._bench.task.queries(example)
 
     @property
     def depth(self) -> int:
@@ -217,16 +226,18 @@ class Knowledge:
         return Ranking(example.id, tuple(RankedPassage(passage, 0.0) for passage in drawn_passages), 0.0)
 
     def _ranking(self, example: Example) -> Ranking:
-        known = self._rankings[provenance.sha256_text(example.input)]
+        known = self._rankings[query_key(self.queries(example))]
         return Ranking(example.id, known.passages, known.seconds)
 
     def _rank(self, examples: Sequence[Example]) -> None:
         with self._bench.listener.work("Retrieving", len(examples), "questions") as work:
             for start in range(0, len(examples), 64):
                 page = examples[start : start + 64]
-                found, seconds = self.retriever.search([example.input for example in page], self.depth)
-                for example, ranked in zip(page, found, strict=True):
-                    key = provenance.sha256_text(example.input)
+                queries = [self.queries(example) for example in page]
+                rrf_k = self._bench.experiment.retrieval.rrf_k
+                found, seconds = search_fused(self.retriever, queries, self.depth, rrf_k)
+                for example, asked, ranked in zip(page, queries, found, strict=True):
+                    key = query_key(asked)
                     self._rankings[key] = Ranking(example.id, tuple(ranked), seconds)
                     scores = [[item.passage.id, item.score] for item in ranked]
                     jsonl.append_row(self._journal, {"input_sha256": key, "seconds": seconds, "ranked": scores})
@@ -243,8 +254,8 @@ class Knowledge:
             case "none":
                 return [() for _ in examples]
             case "index":
-                ranked = self.rankings(examples)
-                return [tuple(item.passage for item in ranking.passages[:top_k]) for ranking in ranked]
+                ranked = zip(self.rankings(examples), examples, strict=True)
+                return [_beside_input(ranking, example)[:top_k] for ranking, example in ranked]
             case "oracle":
                 return [self._oracle(example, top_k) for example in examples]
             case "random":
@@ -258,10 +269,10 @@ class Knowledge:
         return tuple(gold[:top_k]) if gold else self.context("index", [example])[0]
 
     def gold(self, example: Example) -> list[Passage]:
-        """Return the passages of the gold documents, those in which an answer stands first."""
+        """Return the passages of the gold documents, without the input's own; those with an answer in them first."""
         task = self._bench.task
-        gold = self.passages_of(example.gold_document_ids)
-        return gold_passages(gold, example.gold_document_ids, lambda text: task.supports(text, example))
+        ids = [id_ for id_ in example.gold_document_ids if id_ != example.input_document_id]
+        return gold_passages(self.passages_of(ids), ids, lambda text: task.supports(text, example))
 
     def passages_of(self, document_ids: Iterable[str]) -> list[Passage]:
         """Return every passage of these documents, in the order of the ids and then of the text."""
@@ -280,9 +291,33 @@ class Knowledge:
 
     def _random(self, example: Example, count: int) -> tuple[Passage, ...]:
         """Return passages of documents that are not gold, drawn by a hash: an edited document moves only its own."""
-        seed, gold = self._bench.experiment.seed, set(example.gold_document_ids)
+        seed, gold = self._bench.experiment.seed, {*example.gold_document_ids, example.input_document_id}
         others = (passage for passage in self._passages if passage.document_id not in gold)
         return tuple(sorted(others, key=lambda passage: drawn(seed, example.id, passage.id))[:count])
+
+
+def _beside_input(ranking: Ranking, example: Example) -> tuple[Passage, ...]:
+    """Return the ranked passages, without those of the document whose text is the input."""
+    passages = (item.passage for item in ranking.passages)
+    return tuple(passage for passage in passages if passage.document_id != example.input_document_id)
+
+
+def query_key(queries: Sequence[str]) -> str:
+    """Return the name of the ranking of one query, or of several fused."""
+    return provenance.sha256_text(queries[0] if len(queries) == 1 else "\0".join(queries))
+
+
+def search_fused(
+    retriever: Retriever, queries: Sequence[Sequence[str]], top_k: int, rrf_k: int
+) -> tuple[list[list[RankedPassage]], float]:
+    """Return (the ranking of each item of `queries`, seconds for each): of several queries of one item, fused."""
+    flat = [query for item in queries for query in item]
+    found, seconds = retriever.search(flat, top_k)
+    left, rankings = iter(found), []
+    for item in queries:
+        mine = [next(left) for _ in item]
+        rankings.append(mine[0] if len(mine) == 1 else fused(mine, [1.0] * len(mine), rrf_k, top_k))
+    return rankings, seconds * len(flat) / max(1, len(queries))
 
 
 class RememberedQueries:
@@ -313,8 +348,3 @@ class RememberedQueries:
 def drawn(seed: int, *parts: str) -> str:
     """Return a key for drawing by sorting: random in its parts, the same for the same seed on every machine."""
     return hashlib.sha256("\0".join((str(seed), *parts)).encode()).hexdigest()
-
-
-def passages_in(contexts: Iterable[Sequence[Passage]]) -> list[Passage]:
-    """Return the distinct passages of many contexts, sorted by id."""
-    return sorted({passage.id: passage for context in contexts for passage in context}.values(), key=lambda p: p.id)

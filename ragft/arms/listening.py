@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from ragft.data.checks import DataCheck
 
 
 class Work(Protocol):
@@ -30,6 +33,10 @@ class Listener(Protocol):
         """Pass on one line of news: what was reused, what is waited for."""
         ...
 
+    def checks(self, checks: Sequence[DataCheck]) -> None:
+        """Pass on what checks of the data found, before anything expensive begins."""
+        ...
+
 
 class _Unwatched:
     def advance(self, done: int = 1, note: str = "") -> None:
@@ -49,3 +56,6 @@ class Silence:
 
     def say(self, text: str) -> None:
         """Drop one line of news."""
+
+    def checks(self, checks: Sequence[DataCheck]) -> None:
+        """Drop the checks."""

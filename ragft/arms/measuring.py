@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
-from urllib.parse import urlsplit
+
+import numpy as np
 
 from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
+from ragft.arms.measured import LOGLIK
+from ragft.arms.models import LocalModel, RemoteModel, is_elsewhere
 from ragft.arms.round import Asked
+from ragft.config import OpenAiModel
 from ragft.evaluation.abstention import summarise_abstention
-from ragft.evaluation.answers import ANSWER_METRICS
-from ragft.evaluation.classification import macro_f1, majority_share
+from ragft.evaluation.classification import majority_share, summarise_classification
+from ragft.evaluation.clustering import clusters
+from ragft.evaluation.corpus import CORPUS_METRIC_VERSION, CORPUS_METRICS
+from ragft.evaluation.metrics import ANSWER_METRICS
 from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION
+from ragft.evaluation.selective import selective_curve, selective_gain
 from ragft.records import Answer, Estimate, Example, Score
 
 
@@ -38,12 +46,15 @@ def metric_rows(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
             "n": item.n,
             "n_unscored": item.n_unscored,
             "interval": asdict(item.interval) if item.interval else None,
+            "prompt_means": [list(pair) for pair in item.prompt_means],
         }
         for item in estimates
     ]
 
 
 def _version(metric: str) -> int:
+    if metric in CORPUS_METRICS:
+        return CORPUS_METRIC_VERSION
     return ANSWER_METRICS[metric].version if metric in ANSWER_METRICS else RETRIEVAL_METRIC_VERSION
 
 
@@ -52,39 +63,55 @@ def arm_row(
 ) -> dict[str, Any]:
     """Return what one arm is, what its answers cost, and what must be built for it."""
     examples = {example.id: example for example in bench.splits.eval}
-    answers = asked.answers
+    model = bench.model(arm.model)
+    answers = [answer for answer in asked.answers if answer.error is None]
     waited = [answer.retrieval_seconds for answer in answers] if arm.retrieval == "index" else []
-    abstention = _abstention(arm, answers, scores, examples, primary) if bench.task.kind == "qa" else None
+    abstention = _abstention(arm, answers, scores, examples, primary) if bench.task.can_abstain else None
     return {
+        "model": arm.model,
+        "in_process": isinstance(model, LocalModel),
+        "token_prices": _token_prices(model),
         "adapter": arm.adapter,
         "retrieval": arm.retrieval,
         "shots": arm.shots,
+        "shots_by": arm.shots_by,
         "prompt": arm.prompt,
+        "prompts": list(arm.prompts),
         "control": arm.is_control,
         "complexity": arm.complexity,
-        "prompt_tokens_mean": statistics.fmean(answer.prompt_tokens for answer in answers),
-        "output_tokens_mean": statistics.fmean(answer.output_tokens for answer in answers),
-        "truncated_share": statistics.fmean(answer.finish_reason == "length" for answer in answers),
+        "prompt_tokens_mean": _mean(answer.prompt_tokens for answer in answers),
+        "output_tokens_mean": _mean(answer.output_tokens for answer in answers),
+        "truncated_share": _mean(answer.finish_reason == "length" for answer in answers),
         "failed_share": _failed_share(arm, scores, primary),
+        "errors": dict(Counter(answer.error for answer in asked.answers if answer.error is not None)),
         "abstained_share": abstention["abstained_though_answerable"]["value"] if abstention else None,
-        "citing_share": None if arm.retrieval == "none" else statistics.fmean(bool(a.citations) for a in answers),
+        "citing_share": None if arm.retrieval == "none" else _mean(bool(a.citations) for a in answers),
         "latency_s_p50": median_seconds(asked.alone),
         "latency_n": len(asked.alone),
-        "seconds_per_question": statistics.fmean(answer.seconds for answer in answers),
+        "seconds_per_question": _mean(answer.seconds for answer in answers),
         "retrieval_seconds_p50": statistics.median(waited) if waited else None,
         "memory_gb": None if asked.memory_bytes is None else asked.memory_bytes / 1e9,
-        "leaves_machine": arm.retrieval == "index" and _is_elsewhere(bench.experiment.index.embedder.endpoint),
+        "leaves_machine": model.leaves_machine
+        or (arm.retrieval == "index" and is_elsewhere(bench.experiment.index.embedder.endpoint)),
         "labels": built.labels + arm.shots,
         "training_seconds": built.training_seconds,
         "index_seconds": built.index_seconds,
         "abstention": abstention,
-        "macro_f1": _macro_f1(bench, answers, examples),
+        "labels_said": _labels_said(bench, answers, examples),
+        "selective": _selective(bench, arm, asked.answers, scores, examples, primary),
     }
 
 
-def _is_elsewhere(endpoint: str | None) -> bool:
-    """Return whether questions go to a server on another machine."""
-    return endpoint is not None and urlsplit(endpoint).hostname not in ("localhost", "127.0.0.1", "::1")
+def _mean(values: Iterable[float]) -> float | None:
+    """Return the mean, None of nothing."""
+    found = list(values)
+    return statistics.fmean(found) if found else None
+
+
+def _token_prices(model: LocalModel | RemoteModel) -> list[float] | None:
+    """Return what a million prompt and a million output tokens cost, where the model has prices of its own."""
+    prices = model.config.prices if isinstance(model.config, OpenAiModel) else None
+    return None if prices is None else [prices.million_prompt_tokens, prices.million_output_tokens]
 
 
 def _failed_share(arm: Arm, scores: Sequence[Score], primary: str) -> float:
@@ -124,14 +151,45 @@ def _abstention(
     arm: Arm, answers: Sequence[Answer], scores: Sequence[Score], examples: Mapping[str, Example], primary: str
 ) -> dict[str, Any]:
     summary = asdict(summarise_abstention(arm.name, answers, scores, examples, primary))
-    return {key: value for key, value in summary.items() if isinstance(value, dict)}
+    shares = {key: value for key, value in summary.items() if isinstance(value, dict)}
+    return {**shares, "n_failed": summary["n_failed"]}
 
 
-def _macro_f1(bench: Bench, answers: Sequence[Answer], examples: Mapping[str, Example]) -> float | None:
-    if bench.experiment.task.kind != "classification":
+def _labels_said(bench: Bench, answers: Sequence[Answer], examples: Mapping[str, Example]) -> dict[str, Any] | None:
+    """Return precision, recall and F1 of each label, and how many answers were none; None without labels."""
+    if not bench.labels:
         return None
     expected = [examples[answer.example_id].references[0] for answer in answers]
-    return macro_f1([answer.text for answer in answers], expected, bench.experiment.task.labels)
+    return asdict(summarise_classification([answer.text for answer in answers], expected, bench.labels))
+
+
+def _selective(
+    bench: Bench,
+    arm: Arm,
+    answers: Sequence[Answer],
+    scores: Sequence[Score],
+    examples: Mapping[str, Example],
+    primary: str,
+) -> dict[str, Any] | None:
+    """Return how much better the surest answers of an arm are; None where too few log-probabilities are known."""
+    # The risk is 1 - metric, which nats have none of.
+    has_risk = primary != LOGLIK
+    curve = selective_curve(arm.name, answers, scores, examples, primary) if has_risk else None
+    if curve is None:
+        return None
+    settings = bench.experiment.compare
+    gain = selective_gain(
+        arm.name,
+        answers,
+        scores,
+        examples,
+        primary,
+        clusters=clusters(bench.splits.eval),
+        resamples=settings.resamples,
+        level=settings.confidence,
+        rng=np.random.default_rng(bench.experiment.seed),
+    )
+    return {**asdict(curve), "gain": None if gain is None else asdict(gain)}
 
 
 def task_row(bench: Bench) -> dict[str, Any]:
@@ -139,4 +197,4 @@ def task_row(bench: Bench) -> dict[str, Any]:
     if bench.experiment.task.kind != "classification":
         return {"kind": bench.task.kind, "labels": [], "majority_share": None}
     share = majority_share([example.references[0] for example in bench.splits.eval])
-    return {"kind": bench.task.kind, "labels": list(bench.experiment.task.labels), "majority_share": share}
+    return {"kind": bench.task.kind, "labels": list(bench.labels), "majority_share": share}

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
+from ragft.arms.models import LocalModel, RemoteModel
 from ragft.arms.recipes import KindSketch, sketch
 from ragft.arms.trials import combinations
-from ragft.config import AdapterConfig
-from ragft.evaluation.answers import is_binary
+from ragft.config import AdapterConfig, ModelConfig, OpenAiModel
+from ragft.data.checks import DataCheck, conclude
 from ragft.evaluation.clustering import cluster_of
+from ragft.evaluation.metrics import is_binary
 from ragft.evaluation.power import planned_mde
 from ragft.training.examples import TrainingText
 
@@ -30,6 +33,9 @@ class Speeds:
 
 REFERENCE = Speeds(reading=900.0, writing=90.0, training=480.0)
 """Measured with 135 million bfloat16 parameters where a large matrix product reaches `REFERENCE_FLOPS`."""
+
+REMOTE_SECONDS = 1.0
+"""Taken for one answer of a server, about which nothing is known before it is asked."""
 
 REFERENCE_PARAMETERS = 134.5e6
 REFERENCE_FLOPS = 3.9e11
@@ -81,7 +87,7 @@ class Plan:
     arms: tuple[PlannedArm, ...]
     seconds: float
     samples: tuple[TrainingText, ...]
-    findings: tuple[str, ...]
+    checks: tuple[DataCheck, ...]
     sweep_settings: int = 0
     sweep_prompts: int = 0
     detectable: float | None = None
@@ -110,17 +116,16 @@ def plan_training(bench: Bench, names: Sequence[str]) -> Plan:
 
 
 def _plan(bench: Bench, arm_names: Sequence[str], adapter_names: Sequence[str], min_examples: int) -> Plan:
-    findings = bench.check(min_examples=min_examples)
+    checks = conclude(bench.examine(min_examples=min_examples))
     knowledge = Knowledge(bench, planning=True) if bench.documents else None
     adapters = Adapters(bench, knowledge)
     asking = Asking(bench, knowledge, adapters)
     arms = [asking.arm(name) for name in arm_names]
     used = list(dict.fromkeys([*adapter_names, *(arm.adapter for arm in arms if arm.adapter)]))
-    speeds = _speeds(bench)
     reads = knowledge is not None and needs_index(arms, [adapters.config(name) for name in used])
     current = knowledge.is_current() if knowledge is not None and reads else None
-    planned_adapters = tuple(_adapter(bench, adapters, n, seed, speeds) for n in used for seed in adapters.seeds(n))
-    planned_arms = tuple(_arm(bench, asking, arm, speeds) for arm in arms)
+    planned_adapters = tuple(_adapter(bench, adapters, n, seed) for n in used for seed in adapters.seeds(n))
+    planned_arms = tuple(_arm(bench, asking, arm) for arm in arms)
     embedding = 0.0 if current is not False else len(bench.passages) / 30
     return Plan(
         documents=len(bench.documents),
@@ -131,7 +136,7 @@ def _plan(bench: Bench, arm_names: Sequence[str], adapter_names: Sequence[str], 
         arms=planned_arms,
         seconds=embedding + sum(a.seconds for a in planned_adapters) + sum(a.seconds for a in planned_arms),
         samples=_samples(planned_adapters),
-        findings=tuple(finding.message for finding in findings),
+        checks=checks.checks,
     )
 
 
@@ -149,11 +154,11 @@ def _samples(adapters: Sequence[PlannedAdapter]) -> tuple[TrainingText, ...]:
     return tuple(found.values())
 
 
-def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int, speeds: Speeds) -> PlannedAdapter:
+def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> PlannedAdapter:
     from ragft.training.arguments import plan_of
 
-    recipe, config = adapters.recipe(name), adapters.config(name)
-    parts = tuple(sketch(recipe, bench.tokenizer))
+    recipe, config, speeds = adapters.recipe(name), adapters.config(name), _speeds(bench, bench.local)
+    parts = tuple(sketch(recipe, bench.local.tokenizer))
     texts, tokens = sum(part.texts for part in parts), sum(part.tokens for part in parts) + recipe.to_write
     planned = plan_of(config, round(config.training.num_train_epochs * texts), processes=1)
     epochs = min(config.training.num_train_epochs, planned.steps * planned.effective_batch / max(1, texts))
@@ -171,35 +176,43 @@ def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int, speeds: Spe
     )
 
 
-def _arm(bench: Bench, asking: Asking, arm: Arm, speeds: Speeds) -> PlannedArm:
-    questions = asking.questions(arm, bench.splits.eval)
-    left = [question for one in asking.by_seed(arm) for question in asking.missing(one, questions)]
-    tokens = sum(_count(bench, question.prompt) for question in left)
-    written = len(left) * bench.experiment.generation.max_new_tokens / 2
-    alone = bench.experiment.compare.latency_questions if left else 0
-    seconds = tokens / speeds.reading + written / speeds.writing + alone * 1.5
-    prompts = len(questions) * len(asking.by_seed(arm))
+def _arm(bench: Bench, asking: Asking, arm: Arm) -> PlannedArm:
+    asked = [(one, asking.questions(one, bench.splits.eval)) for one in asking.variants(arm)]
+    left = [question for one, questions in asked for question in asking.missing(one, questions)]
+    prompts, alone = sum(len(questions) for _, questions in asked), bench.experiment.compare.latency_questions
+    tokens, seconds = _load(bench, bench.model(arm.model), [question.prompt for question in left], alone if left else 0)
     return PlannedArm(arm.name, prompts, prompts - len(left), tokens, seconds)
 
 
-def _count(bench: Bench, text: str) -> int:
-    return len(bench.tokenizer(text, add_special_tokens=False)["input_ids"])
+def _load(bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str], alone: int) -> tuple[int, float]:
+    """Return (prompt tokens, seconds) that these prompts take, `alone` of them once more each on its own."""
+    if isinstance(model, LocalModel):
+        speeds, tokens = _speeds(bench, model), sum(_count(model.tokenizer, prompt) for prompt in prompts)
+        written = len(prompts) * bench.experiment.generation.max_new_tokens / 2
+        return tokens, tokens / speeds.reading + written / speeds.writing + alone * 1.5
+    tokens = sum(model.generator.count_tokens(prompt) for prompt in prompts)
+    at_once = model.config.concurrency if isinstance(model.config, OpenAiModel) else len(prompts)
+    return tokens, REMOTE_SECONDS * (len(prompts) / max(1, at_once) + alone)
 
 
-def _speeds(bench: Bench) -> Speeds:
-    """Return the reference speeds scaled by this model's size and this machine's matrix product."""
-    weights = sum(path.stat().st_size for path in bench.model_folder.path.glob("*.safetensors")) / 4
-    scale = _matrix_flops(bench) / REFERENCE_FLOPS * REFERENCE_PARAMETERS / max(weights, 1e6)
+def _count(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - a transformers tokenizer
+    return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _speeds(bench: Bench, model: LocalModel) -> Speeds:
+    """Return the reference speeds scaled by a model's size and this machine's matrix product."""
+    weights = sum(path.stat().st_size for path in model.folder.path.glob("*.safetensors")) / 4
+    flops = bench.once("matrix flops", (model.config,), lambda: _matrix_flops(model.config))
+    scale = flops / REFERENCE_FLOPS * REFERENCE_PARAMETERS / max(weights, 1e6)
     return Speeds(REFERENCE.reading * scale, REFERENCE.writing * scale, REFERENCE.training * scale)
 
 
-def _matrix_flops(bench: Bench) -> float:
+def _matrix_flops(config: ModelConfig) -> float:
     """Return floating-point operations per second of a matrix product of 2048 x 576 x 1536, in the model's dtype."""
     import torch
 
     from ragft.models.language_model import choose_device, choose_dtype
 
-    config = bench.experiment.model
     device = choose_device(config.device)
     dtype = choose_dtype(config.dtype, device)
     left, right = torch.randn(2048, 576), torch.randn(576, 1536)

@@ -95,10 +95,10 @@ class Recipes:
         plain = [
             name for name, is_in in (("documents", "documents" in config.parts), ("replay", config.replay)) if is_in
         ]
-        if plain and getattr(self._bench.tokenizer, "is_encoder_decoder", False):
+        if plain and getattr(self._bench.local.tokenizer, "is_encoder_decoder", False):
             raise RagftError(
                 f"{' and '.join(plain)} of an adapter: plain text, which only a decoder-only model reads on from its "
-                f"beginning, and {self._bench.experiment.model.source} is an encoder-decoder model",
+                f"beginning, and {self._bench.local.config.source} is an encoder-decoder model",
                 f"leave {' and '.join(plain)} out (closed_book, context and mixed work), or name a decoder-only model "
                 "under model.source",
             )
@@ -183,14 +183,15 @@ class Recipes:
         """Return a question as it is read, rendered by the same code that asks the arms."""
         passages = self._passages(draft) if draft.kind == "context" else []
         form, values = self._bench.template(config.prompt), self._bench.task.prompt_values
-        prompt = render(self._bench.tokenizer, form, draft.example.input, passages=passages, values=values)
+        prompt = render(self._bench.local.tokenizer, form, draft.example, passages=passages, values=values)
         answer = ABSTENTION if draft.abstains else self._bench.task.completion(draft.example)
-        return TrainingText(draft.example.id, prompt, as_said(self._bench.tokenizer, answer), draft.kind)
+        return TrainingText(draft.example.id, prompt, as_said(self._bench.local.tokenizer, answer), draft.kind)
 
     def _passages(self, draft: Draft) -> list[Passage]:
         """Return what retrieval finds without the gold documents, with a gold passage among it or not, shuffled."""
         gold, top_k = self._known.gold(draft.example), self._bench.experiment.retrieval.top_k
         known = {passage.document_id for passage in gold}
+        known |= {draft.example.input_document_id or ""}
         distractors = [passage for passage in self._ranked[draft.example.id] if passage.document_id not in known]
         passages = [gold[0], *distractors[: top_k - 1]] if draft.has_gold else distractors[:top_k]
         random.Random(drawn(self._seed, "order", draft.example.id)).shuffle(passages)
@@ -212,7 +213,7 @@ class Recipes:
         weight = config.parts.get("documents", 0.0)
         if weight == 0:
             return []
-        tokenizer, block = self._bench.tokenizer, config.documents.block_tokens
+        tokenizer, block = self._bench.local.tokenizer, config.documents.block_tokens
         found = [
             w for d in self._bench.documents for w in windows(d.id, d.title, d.text, tokenizer, block, "documents")
         ]
@@ -223,7 +224,7 @@ class Recipes:
         """Return the general text that is read beside the others, and how many tokens of it the model is to write."""
         if config.replay is None:
             return [], 0
-        tokenizer = self._bench.tokenizer
+        tokenizer = self._bench.local.tokenizer
         tokens = budget(sum(row.length for row in tokenized(texts, tokenizer, None)), config.replay.share)
         if not config.replay.path:
             return [], tokens

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from ragft import jsonl, provenance
 from ragft.arms.bench import Bench
-from ragft.arms.knowledge import Knowledge
+from ragft.arms.knowledge import Knowledge, query_key, search_fused
 from ragft.config.knowledge import RetrievalConfig
 from ragft.evaluation.retrieval import DEPTH
 from ragft.records import Example, RankedPassage, Ranking
@@ -102,7 +102,7 @@ class SideBySide:
         path = self._bench.workspace.rankings_path(provenance.fingerprint(identity))
         self._knowledge.refer(path)
         known = {row["input_sha256"]: row["ranked"] for page in jsonl.read_journal(path) for row in page["page"]}
-        by_input = {provenance.sha256_text(example.input): example for example in examples}
+        by_input = {self._key(example): example for example in examples}
         missing = [key for key in by_input if key not in known]
         with self._bench.listener.work("Comparing retrievers", len(missing), "questions") as work:
             for start in range(0, len(missing), PAGE):
@@ -117,9 +117,11 @@ class SideBySide:
                 work.advance(len(keys))
         names = known[next(iter(by_input))] if by_input else {}
         return {
-            name: [self._ranking(example, known[provenance.sha256_text(example.input)][name]) for example in examples]
-            for name in names
+            name: [self._ranking(example, known[self._key(example)][name]) for example in examples] for name in names
         }
+
+    def _key(self, example: Example) -> str:
+        return query_key(self._knowledge.queries(example))
 
     def _ranking(self, example: Example, pairs: Sequence[tuple[str, float]]) -> Ranking:
         ranked = tuple(RankedPassage(self._knowledge.passage(id_), float(score)) for id_, score in pairs)
@@ -127,9 +129,9 @@ class SideBySide:
 
     def _of_kinds(self, examples: Sequence[Example]) -> dict[str, list[Ranked]]:
         """Return the three rankings of each example; hybrid is made of the other two, so it costs no search."""
-        queries, config = [example.input for example in examples], self._config
-        dense, _ = self._retrievers["dense"].search(queries, self._asked)
-        words, _ = self._retrievers["bm25"].search(queries, self._asked)
+        queries, config = [self._knowledge.queries(example) for example in examples], self._config
+        dense, _ = search_fused(self._retrievers["dense"], queries, self._asked, config.rrf_k)
+        words, _ = search_fused(self._retrievers["bm25"], queries, self._asked, config.rrf_k)
         weights = (config.weights.dense, config.weights.bm25)
         both = [fused(pair, weights, config.rrf_k, 2 * self._asked) for pair in zip(dense, words, strict=True)]
         first = {"dense": dense, "bm25": words, "hybrid": both}
@@ -143,16 +145,16 @@ class SideBySide:
         """Return the rankings of the experiment's own retriever, as an arm reads them."""
         knowledge = self._knowledge
         first = [list(ranking.passages) for ranking in knowledge.rankings(examples)]
-        queries = [example.input for example in examples]
+        queries = [knowledge.queries(example) for example in examples]
         return {self.configured: self._deepened(knowledge.retriever, queries, first, knowledge.depth)}
 
     def _deepened(
-        self, retriever: Retriever, queries: Sequence[str], rankings: Sequence[Ranked], asked: int
+        self, retriever: Retriever, queries: Sequence[Sequence[str]], rankings: Sequence[Ranked], asked: int
     ) -> list[Ranked]:
         total, wanted = len(self._bench.passages), min(DEPTH, self._knowledge.documents)
 
-        def deeper(query: str) -> Callable[[int], Ranked]:
-            return lambda count: retriever.search([query], count)[0][0]
+        def deeper(query: Sequence[str]) -> Callable[[int], Ranked]:
+            return lambda count: search_fused(retriever, [query], count, self._config.rrf_k)[0][0]
 
         return [
             _cut(deepened(ranked, asked, wanted, total, deeper(query)), wanted)

@@ -18,15 +18,25 @@ from ragft.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What one arm was asked and said, by every training seed that it has.
+class Variant:
+    """An arm with one training seed and one prompt template, and what it was asked."""
 
+    arm: Arm
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one arm was asked and said, by every training seed and prompt template that it has.
+
+    `questions` are those of the first template, `variants` how it was asked for each of its answers, in their order.
     `alone` are the questions that were timed one at a time, `reused` counts the answers that an earlier command got,
     `memory_bytes` is None where it was not measured.
     """
 
     questions: tuple[Question, ...]
     answers: tuple[Answer, ...]
+    variants: tuple[Variant, ...] = ()
     alone: tuple[Alone, ...] = ()
     reused: int = 0
     memory_bytes: int | None = None
@@ -81,19 +91,23 @@ class Round:
 
         What was answered before is counted before any arm is asked: two arms may share answers.
         """
-        questions = {arm.name: tuple(self.asking.questions(arm, examples)) for arm in arms}
-        before = {arm.name: self._answered(arm, questions[arm.name]) for arm in arms}
-        return {arm.name: self._ask(arm, questions[arm.name], before[arm.name], measured) for arm in arms}
+        variants = {arm.name: self._variants(arm, examples) for arm in arms}
+        before = {name: self._answered(found) for name, found in variants.items()}
+        return {arm.name: self._ask(arm, variants[arm.name], before[arm.name], measured) for arm in arms}
 
-    def _answered(self, arm: Arm, questions: Sequence[Question]) -> int:
-        seeds = self.asking.by_seed(arm)
-        return sum(len(questions) - len(self.asking.missing(one, questions)) for one in seeds)
+    def _variants(self, arm: Arm, examples: Sequence[Example]) -> tuple[Variant, ...]:
+        prompts = {one.prompt: tuple(self.asking.questions(one, examples)) for one in self.asking.variants(arm)}
+        return tuple(Variant(one, prompts[one.prompt]) for one in self.asking.variants(arm))
 
-    def _ask(self, arm: Arm, questions: tuple[Question, ...], reused: int, measured: bool) -> Asked:
-        seeds = self.asking.by_seed(arm)
+    def _answered(self, variants: Sequence[Variant]) -> int:
+        return sum(len(one.questions) - len(self.asking.missing(one.arm, one.questions)) for one in variants)
+
+    def _ask(self, arm: Arm, variants: tuple[Variant, ...], reused: int, measured: bool) -> Asked:
+        first = variants[0]
         with self._run.stage(f"{self._label}ask {arm.name}"):
-            answers = tuple(answer for one in seeds for answer in self.asking.answers(one, questions))
+            answers = tuple(answer for one in variants for answer in self.asking.answers(one.arm, one.questions))
             if not measured:
-                return Asked(questions, answers, reused=reused)
-            alone = tuple(self.asking.alone(seeds[0], questions))
-            return Asked(questions, answers, alone, reused, self.asking.memory_bytes(seeds[0], questions))
+                return Asked(first.questions, answers, variants, reused=reused)
+            alone = tuple(self.asking.alone(first.arm, first.questions))
+            memory = self.asking.memory_bytes(first.arm, first.questions)
+            return Asked(first.questions, answers, variants, alone, reused, memory)

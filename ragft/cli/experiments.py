@@ -110,7 +110,7 @@ def _dry_run(
     """
     from ragft.arms.bench import Bench
     from ragft.config import load_experiment
-    from ragft.console import plan_text
+    from ragft.console import checks_table, plan_text
     from ragft.workspace import Workspace
 
     loaded = load_experiment(file, overrides or ())
@@ -124,6 +124,7 @@ def _dry_run(
     if as_json:
         terminal.json(planned)
     else:
+        terminal.result(checks_table(planned.checks))
         terminal.result(plan_text(planned))
 
 
@@ -175,7 +176,7 @@ def _merge(bench: Bench, run: Run, names: Sequence[str]) -> None:
     for name in names:
         adapter = run.path / "adapter" / name
         with run.stage(f"merge {name}"), bench.listener.work(f"Merging {name}", 0, ""):
-            merged = write_merged(adapter, bench.model_folder, run.folder(f"merged/{name}"), record_of(adapter))
+            merged = write_merged(adapter, bench.local.folder, run.folder(f"merged/{name}"), record_of(adapter))
         run.note(merged={name: asdict(merged)})
 
 

@@ -18,14 +18,14 @@ def validate(file: File, set_: Set = None, as_json: Json = False, debug: Debug =
     """Check an experiment file: every fault at once, each with its line."""
     with speaking(debug=debug) as terminal:
         from ragft.config import load_experiment
-        from ragft.prompts import template
+        from ragft.prompts import form_of
 
         loaded: LoadedExperiment = load_experiment(file, set_ or ())
         experiment = loaded.experiment
-        prompts = [arm.prompt for arm in experiment.compare.arms.values()]
+        prompts = [name for arm in experiment.compare.arms.values() for name in arm.prompt]
         for name in (*prompts, *(adapter.prompt for adapter in experiment.adapters.values())):
             if name is not None:
-                template(name, experiment.task.kind)
+                form_of(experiment.task, name)
         if as_json:
             terminal.json(loaded.resolved())
             return

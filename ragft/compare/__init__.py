@@ -9,16 +9,20 @@ from typing import Any
 
 from ragft.arms.asking import Arm
 from ragft.arms.bench import Bench
-from ragft.arms.knowledge import passages_in
+from ragft.arms.judging import check_judge
 from ragft.arms.retrieval_quality import write_trec
 from ragft.arms.round import Round
 from ragft.compare.case import blending, case_of
+from ragft.compare.checking import Checking
+from ragft.compare.gathering import check_measurable, gathered, passages_of
+from ragft.compare.judgement import judgement
 from ragft.compare.made import Made
 from ragft.compare.rows import metrics_rows
-from ragft.compare.scoring import compared, retrieval_quality, task_metrics
+from ragft.compare.scoring import compared, measured_metrics, retrieval_quality, task_metrics, text_metric
+from ragft.compare.unaided import unaided
 from ragft.errors import NotComparableError, RagftError
-from ragft.evaluation.answers import answer_metric, score_answers
 from ragft.evaluation.comparison import Comparison
+from ragft.evaluation.metrics import check_primary
 from ragft.gates import Baseline, Evidence, GateReport, gates_json, judge, needs_baseline, read_evidence, render_junit
 from ragft.records import Score
 from ragft.report import load_report, render_html, render_markdown
@@ -56,20 +60,24 @@ def compare(
 
     Raises DataError or NotComparableError, before anything expensive, for data that cannot be compared.
     """
-    settings = bench.experiment.compare
-    findings = bench.check(min_examples=settings.min_examples)
+    settings, checking = bench.experiment.compare, Checking(bench, run)
+    checking.data()
     run.inputs(bench.input_files())
     one = Round(bench, run)
     _check(bench, one.arms(list(settings.arms)))
     sweep = None
     if settings.sweep is not None:
-        sweep, bench = sweep_settings(bench, run, settings.sweep.metric or task_metrics(bench)[0])
+        sweep, bench = sweep_settings(bench, run, settings.sweep.metric or text_metric(bench))
         one = Round(bench, run)
     arms = one.arms(list(settings.arms))
     state = one.index(arms)
+    checking.lengths(one, arms)
+    bare = one.ask([arm for arm in arms if arm.is_bare], bench.splits.eval, measured=True)
+    checking.known(bare, text_metric(bench))
     trained = one.train(arms)
-    asked = one.ask(arms, bench.splits.eval, measured=True)
-    made = Made(findings, sweep, one, arms, state, trained, asked)
+    others = one.ask([arm for arm in arms if not arm.is_bare], bench.splits.eval, measured=True)
+    asked = {arm.name: (bare | others)[arm.name] for arm in arms}
+    made = Made(checking.checked, sweep, one, arms, state, trained, asked)
     _note(run, made)
     return _conclude(bench, run, made, baseline, becomes_baseline=becomes_baseline)
 
@@ -77,14 +85,16 @@ def compare(
 def _check(bench: Bench, arms: Sequence[Arm]) -> None:
     """Raise, before anything is built, for what would otherwise show only when every question has been asked."""
     sweep = bench.experiment.compare.sweep
-    for metric in (*task_metrics(bench)[1], *([sweep.metric] if sweep and sweep.metric else ())):
-        answer_metric(metric)
+    primary, metrics = task_metrics(bench)
+    check_judge(bench)
+    check_measurable(bench, (*metrics, *([sweep.metric] if sweep and sweep.metric else ())))
     if len(arms) < 2:
         raise NotComparableError(
             f"there is only one arm ({arms[0].name}), and so nothing to compare", "add another arm"
         )
     if all(arm.is_control for arm in arms):
         raise NotComparableError("every arm is a control (oracle or random passages)", "add an arm that could ship")
+    check_primary(primary, [arm.name for arm in arms if arm.retrieval == "none"])
 
 
 def _note(run: Run, made: Made) -> None:
@@ -96,7 +106,7 @@ def _note(run: Run, made: Made) -> None:
         run.link_folder(adapters.folder(item.name, item.seed), f"adapter/{item.title}")
         run.note(fingerprints={f"adapter:{item.title}": adapters.fingerprint(item.name, item.seed)})
     seeds = {item.title: item.seed for item in made.trained}
-    run.note(seeds=seeds, prompts=[arm.prompt for arm in made.arms])
+    run.note(seeds=seeds, prompts=list(dict.fromkeys(name for arm in made.arms for name in arm.prompts)))
     for arm in made.arms:
         run.write_rows(f"answers/{arm.name}.jsonl", made.asked[arm.name].answers)
         run.note(fingerprints={f"arm:{arm.name}": asking.fingerprint(arm)})
@@ -105,15 +115,23 @@ def _note(run: Run, made: Made) -> None:
 def _conclude(
     bench: Bench, run: Run, made: Made, baseline: Baseline | None, *, becomes_baseline: bool
 ) -> CompareResult:
-    """Score, compare, decide and report; nothing here asks a model anything."""
+    """Score, compare, decide and report; only metrics that a model measures, and a judge, ask anything here."""
     with run.stage("compare"):
         primary, metrics = task_metrics(bench)
-        examples = {example.id: example for example in bench.splits.eval}
-        answers = [answer for asked in made.asked.values() for answer in asked.answers]
-        scores = score_answers(answers, examples, metrics)
-        comparison = compared(bench, made, scores, primary, metrics)
+        scores, judge = gathered(bench, made, metrics), judgement(bench, made)
+        if judge is not None:
+            scores += judge.scores
+            primary = judge.deciding(primary)
+        measured = measured_metrics(scores, primary, metrics)
+        scores = [score for score in scores if score.metric in measured]
+        comparison = compared(bench, made, scores, primary, measured)
         quality = retrieval_quality(bench, made)
-        rows = metrics_rows(bench, made, scores, comparison, quality)
+        beside = unaided(bench, made, scores, primary)
+        rows = metrics_rows(bench, made, scores, comparison, quality, beside)
+        if judge is not None:
+            judge.note(rows)
+            run.write_rows("judgements.jsonl", judge.report.judgements)
+            run.note(prompts=judge.report.prompts)
         verdict = _verdict(bench, made, scores, comparison, rows)
     _write(run, bench, made, scores, comparison, verdict, rows)
     if quality is not None:
@@ -184,7 +202,7 @@ def _write(
 ) -> None:
     """Write the records of the run."""
     run.write_rows("examples.jsonl", bench.splits.eval)
-    run.write_rows("passages.jsonl", passages_in(q.passages for asked in made.asked.values() for q in asked.questions))
+    run.write_rows("passages.jsonl", passages_of(made.asked).values())
     run.write_rows("scores.jsonl", scores)
     run.write_json("metrics.json", rows)
     run.write_json("comparison.json", asdict(comparison))

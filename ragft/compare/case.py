@@ -28,15 +28,16 @@ def case_of(bench: Bench, made: Made, comparison: Comparison, rows: Mapping[str,
         requirements=Requirements(**settings.requirements.model_dump()),
         limits=Limits(**settings.limits.model_dump()),
         prices=Prices(**settings.prices.model_dump()),
-        findings=[*(Finding(finding.check, finding.message) for finding in made.findings), *_training(rows)],
+        findings=[*(Finding(row["check"], row["message"]) for row in rows["data"]["findings"]), *_training(rows)],
         retrieval=_retrieval(bench, made, rows),
     )
 
 
 def _facts(row: Mapping[str, Any]) -> ArmFacts:
     """Return the facts of one arm; its latency is called after its quantile in the row."""
-    named = {field.name for field in fields(ArmFacts)} & row.keys()
-    return ArmFacts(**{name: row[name] for name in named}, latency_s=row["latency_s_p50"])
+    named = ({field.name for field in fields(ArmFacts)} & row.keys()) - {"token_prices"}
+    prices = None if row["token_prices"] is None else (row["token_prices"][0], row["token_prices"][1])
+    return ArmFacts(**{name: row[name] for name in named}, latency_s=row["latency_s_p50"], token_prices=prices)
 
 
 def _training(rows: Mapping[str, Any]) -> list[Finding]:

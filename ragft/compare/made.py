@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from ragft.arms.asking import Arm
 from ragft.arms.knowledge import IndexState
 from ragft.arms.round import Asked, Round, Trained
-from ragft.data.checks import DataFinding
+from ragft.data.checks import CheckedData
 from ragft.sweep import Sweep
 
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Findings on the data, the sweep if there was one, and what was built and asked for every arm."""
+    """The checks of the data, the sweep if there was one, and what was built and asked for every arm."""
 
-    findings: Sequence[DataFinding]
+    checked: CheckedData
     sweep: Sweep | None
     round: Round
     arms: Sequence[Arm]

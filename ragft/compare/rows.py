@@ -13,28 +13,43 @@ from ragft.arms.measuring import Built, arm_row, metric_rows, retrieval_hits, ta
 from ragft.arms.retrieval_quality import RetrievalQuality, quality_facts, quality_rows
 from ragft.arms.round import Trained
 from ragft.compare.made import Made
+from ragft.compare.scoring import corpus_metrics, task_metrics
+from ragft.compare.unaided import Unaided, unaided_finding, unaided_row
+from ragft.data.checks import DataFinding
+from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import Comparison
-from ragft.records import Score
+from ragft.evaluation.corpus import corpus_estimates
+from ragft.evaluation.sacre import signature
+from ragft.records import Estimate, Score
 from ragft.runs import SCHEMA_VERSION
 
 
 def metrics_rows(
-    bench: Bench, made: Made, scores: Sequence[Score], comparison: Comparison, quality: RetrievalQuality | None
+    bench: Bench,
+    made: Made,
+    scores: Sequence[Score],
+    comparison: Comparison,
+    quality: RetrievalQuality | None,
+    beside: Unaided | None,
 ) -> dict[str, Any]:
     """Return everything that metrics.json holds but what the arms cost, which the verdict works out."""
     settings, primary = bench.experiment.compare, comparison.primary_metric
     return {
         "schema_version": SCHEMA_VERSION,
         "primary_metric": primary,
-        "metrics": [*metric_rows(comparison.estimates), *(quality_rows(quality) if quality else ())],
+        "metrics": [
+            *metric_rows([*comparison.estimates, *_corpus(bench, made)]),
+            *(quality_rows(quality) if quality else ()),
+        ],
         "arms": {
             arm.name: arm_row(bench, arm, made.asked[arm.name], scores, primary, _built(made, arm)) for arm in made.arms
         },
-        "task": task_row(bench),
+        "task": {**task_row(bench), "unaided": unaided_row(beside)},
+        "signatures": _signatures(bench),
         "retrieval": _retrieval_row(bench, made, scores, primary),
         "retrievers": None if quality is None else quality_facts(quality),
         "adapters": {item.title: _adapter_row(made, item) for item in made.trained},
-        "data": _data_row(bench, made),
+        "data": _data_row(bench, made, unaided_finding(beside)),
         "reused": _reused(made),
         "requirements": settings.requirements.model_dump(),
         "prices": settings.prices.model_dump(),
@@ -71,7 +86,30 @@ def _adapter_row(made: Made, item: Trained) -> dict[str, Any]:
     return {"recipe": record["recipe"], "seed": item.seed, **record["training"], "reused": not item.now}
 
 
-def _data_row(bench: Bench, made: Made) -> dict[str, Any]:
+def _signatures(bench: Bench) -> dict[str, str]:
+    """Return how sacrebleu computed each of its metrics, as it is quoted in papers."""
+    references = [example.references for example in bench.splits.eval if example.references]
+    names = [*task_metrics(bench)[1], *corpus_metrics(bench)]
+    found = {name: signature(name, references) for name in names}
+    return {name: text for name, text in found.items() if text is not None}
+
+
+def _corpus(bench: Bench, made: Made) -> list[Estimate]:
+    """Return the metrics of all answers of an arm together."""
+    settings = bench.experiment.compare
+    return corpus_estimates(
+        [answer for asked in made.asked.values() for answer in asked.answers],
+        {example.id: example for example in bench.splits.eval},
+        clusters(bench.splits.eval),
+        metrics=corpus_metrics(bench),
+        labels=bench.labels,
+        resamples=settings.resamples,
+        level=settings.confidence,
+        seed=bench.experiment.seed,
+    )
+
+
+def _data_row(bench: Bench, made: Made, beside: DataFinding | None) -> dict[str, Any]:
     splits = bench.splits
     return {
         "documents": len(bench.documents),
@@ -81,7 +119,8 @@ def _data_row(bench: Bench, made: Made) -> dict[str, Any]:
         "eval": len(splits.eval),
         "set_aside": len(bench.reading.set_aside) if bench.experiment.data.documents else 0,
         "unanswerable": sum(not example.answerable for example in splits.eval),
-        "findings": [asdict(finding) for finding in made.findings],
+        "findings": [asdict(finding) for finding in (*made.checked.findings, *([beside] if beside else ()))],
+        "checks": [asdict(check) for check in made.checked.checks],
     }
 
 

@@ -14,7 +14,18 @@ from ragft.config.comparing import (
     SweepConfig,
     VerdictGate,
 )
+from ragft.config.examples import (
+    ChecksConfig,
+    DataConfig,
+    Documents,
+    Examples,
+    ExamplesFile,
+    ExamplesSource,
+    FieldNames,
+    HubExamples,
+)
 from ragft.config.json_schema import experiment_json_schema
+from ragft.config.judging import JudgeConfig
 from ragft.config.knowledge import (
     ChunkingConfig,
     DatabaseSource,
@@ -29,20 +40,17 @@ from ragft.config.knowledge import (
     WebSource,
 )
 from ragft.config.loading import LoadedExperiment, load_experiment
+from ragft.config.models import Device, Model, ModelConfig, OpenAiModel, ScriptedModel, TokenPrices
 from ragft.config.recipes import AdapterConfig, ContextRecipe
-from ragft.config.schema import (
+from ragft.config.schema import Experiment, GenerationConfig
+from ragft.config.tasks import (
+    ChatTask,
     ClassificationTask,
-    DataConfig,
-    Device,
-    Documents,
-    Examples,
-    ExamplesFile,
-    Experiment,
-    FieldNames,
-    GenerationConfig,
-    ModelConfig,
+    CustomTask,
     QaTask,
+    SummarizationTask,
     Task,
+    TranslationTask,
 )
 from ragft.config.training import PeftConfig, TrainingConfig
 from ragft.config.variants import with_values
@@ -50,10 +58,13 @@ from ragft.config.variants import with_values
 __all__ = [
     "AdapterConfig",
     "ArmConfig",
+    "ChatTask",
+    "ChecksConfig",
     "ChunkingConfig",
     "ClassificationTask",
     "CompareConfig",
     "ContextRecipe",
+    "CustomTask",
     "DataConfig",
     "DataGate",
     "DatabaseSource",
@@ -63,29 +74,38 @@ __all__ = [
     "EmbedderConfig",
     "Examples",
     "ExamplesFile",
+    "ExamplesSource",
     "Experiment",
     "FieldNames",
     "FilesSource",
     "Gate",
     "GenerationConfig",
+    "HubExamples",
     "HubSource",
     "IndexConfig",
+    "JudgeConfig",
     "LatencyGate",
     "LimitsConfig",
     "LoadedExperiment",
     "MetricGate",
+    "Model",
     "ModelConfig",
+    "OpenAiModel",
     "PeftConfig",
     "PricesConfig",
     "QaTask",
     "RegressionGate",
     "RequirementsConfig",
     "RetrievalConfig",
+    "ScriptedModel",
     "Source",
     "StoreConfig",
+    "SummarizationTask",
     "SweepConfig",
     "Task",
+    "TokenPrices",
     "TrainingConfig",
+    "TranslationTask",
     "VerdictGate",
     "WebSource",
     "experiment_json_schema",

@@ -6,21 +6,26 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, Strict, model_validator
 
-from ragft.config.sections import Name, Pair, Section, Shorthand, SingleItem, Words
+from ragft.config.judging import JudgeConfig
+from ragft.config.sections import ModelSource, Name, Pair, Section, Shorthand, SingleItem, Words
 from ragft.records import ContextKind
 
 
 class ArmConfig(Section):
     """A system under comparison."""
 
+    model: str | None = None
+    """Name of one of `models`; the experiment's `model` when absent."""
     adapter: str | None = None
     """Name of one of `adapters`, or nothing for the base model."""
     retrieval: ContextKind = "none"
     """`none`, `index` (retrieved passages), `oracle` (gold passages), `random` (passages that are not gold)."""
     shots: int = Field(default=0, ge=0, le=32)
-    """Training examples shown in the prompt, chosen by the seed."""
-    prompt: str | None = None
-    """Prompt template, by name; the task's default when absent."""
+    """Training examples shown in the prompt."""
+    shots_by: Literal["seed", "similarity"] = "seed"
+    """How they are chosen: `seed` draws the same ones for every question, `similarity` takes those most like it."""
+    prompt: Annotated[Words, SingleItem()] = ()
+    """Prompt template, by name: one, or several over which the arm is averaged; the task's default when absent."""
 
 
 class RequirementsConfig(Section):
@@ -167,6 +172,12 @@ class CompareConfig(Section):
     """Arms by name; a standard set for the data when absent."""
     primary_metric: str | None = None
     """The metric that decides; the task's default when absent."""
+    metrics: Words = ()
+    """Answer metrics that are measured beside the task's own, such as gold_loglik or similarity."""
+    judge: JudgeConfig | None = None
+    """A language model that judges answers; none when absent."""
+    nli: ModelSource | None = None
+    """A cross-encoder for natural language inference that the metric `entailment` asks: a Hub id or a folder."""
     contrasts: Annotated[tuple[Pair, ...], Strict(False)] = ()
     """Pairs of arms tested with Holm's correction; all other pairs are exploratory."""
     requirements: RequirementsConfig = RequirementsConfig()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ragft.config.comparing import ArmConfig, DataGate, Gate, LatencyGate, MetricGate, RegressionGate, VerdictGate
+from ragft.config.models import ModelConfig
 from ragft.config.schema import Experiment
 from ragft.config.variants import sweep_faults
 
@@ -25,12 +26,17 @@ def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...]
     for number, gate in enumerate(experiment.compare.gates):
         yield from _gate_faults(experiment, number, gate)
     yield from sweep_faults(experiment)
+    yield from _judge_faults(experiment)
     if experiment.compare.sweep is not None and experiment.compare.sweep.arm not in experiment.compare.arms:
         yield ("compare", "sweep", "arm"), _no_arm(experiment, experiment.compare.sweep.arm)
 
 
 def _no_arm(experiment: Experiment, name: str) -> str:
     return f"there is no arm {name!r} (arms: {', '.join(experiment.compare.arms)})"
+
+
+def _no_model(experiment: Experiment, name: str) -> str:
+    return f"there is no model {name!r} (models: {', '.join(experiment.models) or 'none'})"
 
 
 def _gate_faults(experiment: Experiment, number: int, gate: Gate) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -59,13 +65,33 @@ def _contrast_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, 
             yield ("compare", "contrasts", number), f"{pair[0]!r} and {pair[1]!r} are contrasted already"
 
 
+def _judge_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    judge = experiment.compare.judge
+    if judge is None:
+        return
+    if judge.model not in experiment.models:
+        yield ("compare", "judge", "model"), _no_model(experiment, judge.model)
+    for number, pair in enumerate(judge.preferences):
+        for name in pair:
+            if name not in experiment.compare.arms:
+                yield ("compare", "judge", "preferences", number), _no_arm(experiment, name)
+        if pair[0] == pair[1]:
+            yield ("compare", "judge", "preferences", number), f"{pair[0]!r} is laid beside itself"
+
+
 def _arm_faults(experiment: Experiment, name: str, arm: ArmConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
     where = ("compare", "arms", name)
+    if arm.model is not None and arm.model not in experiment.models:
+        yield (*where, "model"), _no_model(experiment, arm.model)
+    if arm.adapter is not None and (arm.model is not None or not isinstance(experiment.model, ModelConfig)):
+        yield (*where, "adapter"), "an adapter belongs to the experiment's own model, in this process; name no other"
+    if len(set(arm.prompt)) != len(arm.prompt):
+        yield (*where, "prompt"), "a prompt template is named twice"
     if arm.adapter is not None and arm.adapter not in experiment.adapters:
         known = ", ".join(experiment.adapters) or "none"
         yield (*where, "adapter"), f"there is no adapter {arm.adapter!r} (adapters: {known})"
-    elif arm.adapter is not None and arm.prompt is not None and arm.prompt != experiment.adapters[arm.adapter].prompt:
-        yield (*where, "prompt"), f"the adapter {arm.adapter!r} is not trained with the prompt template {arm.prompt!r}"
+    elif arm.adapter is not None and any(one != experiment.adapters[arm.adapter].prompt for one in arm.prompt):
+        yield (*where, "prompt"), f"the adapter {arm.adapter!r} is trained with one prompt template only, its own"
     if arm.retrieval != "none" and not experiment.data.documents:
         yield (*where, "retrieval"), f"retrieval {arm.retrieval!r} needs data.documents"
     if arm.shots and experiment.data.train is None:

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ragft.config.tasks import LONG_ANSWER_TOKENS, MAX_NEW_TOKENS
+
 _STANDARD_ARMS = frozenset({"base", "few_shot", "rag", "finetuned", "finetuned_rag", "oracle", "random_context"})
+
+
+def with_default_length(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the raw file with the task's own longest answer where it names none."""
+    task, generation = raw.get("task"), {} if raw.get("generation") is None else raw["generation"]
+    kind = task.get("kind") if isinstance(task, dict) else task
+    if not isinstance(kind, str) or kind not in MAX_NEW_TOKENS or not isinstance(generation, dict):
+        return raw
+    is_long = isinstance(task, dict) and task.get("answers") == "long"
+    longest = LONG_ANSWER_TOKENS if is_long else MAX_NEW_TOKENS[kind]
+    return {**raw, "generation": {"max_new_tokens": longest, **generation}}
 
 
 def with_default_arms(raw: dict[str, Any]) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class Shorthand:
         return {"anyOf": [*short, section]}
 
     def _spelled_out(self, value: object) -> object:
-        section = {self.key: value} if isinstance(value, str) else value
+        section = {self.key: value} if isinstance(value, str) else {} if value is None else value
         if self.kind is not None and isinstance(section, dict) and "kind" not in section:
             return {"kind": self.kind, **section}
         return section

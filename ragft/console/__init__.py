@@ -4,10 +4,12 @@ The only code that knows Rich. It computes nothing: every number comes from a re
 """
 
 from ragft.console.answers import Speaker, answer_notes, sources_text
+from ragft.console.arms import arms_table
+from ragft.console.checks import checks_table
 from ragft.console.gates import gates_table, tell_github
 from ragft.console.guarding import guarded
 from ragft.console.retrieval import retrieval_page
-from ragft.console.tables import adapters_table, arms_table
+from ragft.console.tables import adapters_table
 from ragft.console.terminal import Terminal, quiet_libraries
 from ragft.console.texts import index_text, plan_text, set_aside_lines, verdict_text
 
@@ -17,6 +19,7 @@ __all__ = [
     "adapters_table",
     "answer_notes",
     "arms_table",
+    "checks_table",
     "gates_table",
     "guarded",
     "index_text",

@@ -13,7 +13,8 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from ragft.console.numbers import duration, number, with_interval
+from ragft.console.arms import family_tables
+from ragft.console.numbers import duration, number
 from ragft.console.retrieval import PREFIX as RETRIEVERS
 from ragft.console.tables import TRAINED, signs
 from ragft.console.texts import DECISION_COLOURS, bullets
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from ragft.archive.scoring import AnswerChange
 
 STATUS_STYLES = {"failed": "red", "unreadable": "red", "cancelled": "yellow", "unfinished": "yellow"}
-CHANGE_STYLES = {"added": "green", "removed": "red", "changed": ""}
 MOST_LINES = 12
 """Differences of one kind that are written out; the rest is counted, and --json has them all."""
 
@@ -111,7 +111,7 @@ def run_page(details: RunDetails) -> Iterator[RenderableType]:
     if details.verdict is not None:
         yield _headline(details.verdict)
     metrics = details.metrics or {}
-    yield from _results(metrics, details.summary.arm)
+    yield from family_tables(metrics, details.summary.arm)
     yield from _retrieval(metrics)
     if run.command == "finetune":
         yield from _adapters(metrics)
@@ -176,24 +176,6 @@ def _headline(verdict: Mapping[str, Any]) -> Text:
     colour = DECISION_COLOURS.get(str(verdict.get("decision")), "default")
     text = Text("\nVerdict: ", style="bold").append(str(verdict.get("headline")), style=f"bold {colour}")
     return text.append(f"  (confidence: {verdict.get('confidence')})", style="dim")
-
-
-def _results(metrics: Mapping[str, Any], shipped: str | None) -> Iterator[RenderableType]:
-    """Yield one row for each arm of a comparison, the primary metric first with its interval."""
-    rows = [row for row in metrics.get("metrics") or () if isinstance(row, dict) and "value" in row]
-    if not rows:
-        return
-    primary = metrics.get("primary_metric")
-    cells = {(row["arm"], row["metric"]): row for row in rows}
-    arms = [arm for arm in dict.fromkeys(row["arm"] for row in rows) if (arm, primary) in cells]
-    names = [name for name in dict.fromkeys(metric for arm, metric in cells if arm in arms) if name != primary]
-    table = _table("arm", f"{primary} (interval)", *names, right=(f"{primary} (interval)", *names))
-    for arm in arms:
-        found = [cells.get((arm, name)) for name in names]
-        others = [number(row["value"]) if row else "" for row in found]
-        label = f"{escape(arm)} ← ship" if arm == shipped else escape(arm)
-        table.add_row(label, with_interval(cells[arm, primary]), *others, style="bold" if arm == shipped else "")
-    yield table
 
 
 def _retrieval(metrics: Mapping[str, Any]) -> Iterator[RenderableType]:

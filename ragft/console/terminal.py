@@ -6,9 +6,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.highlighter import NullHighlighter
@@ -19,8 +19,11 @@ from rich.text import Text
 from ragft import jsonl
 from ragft.arms.listening import Work
 
+if TYPE_CHECKING:
+    from ragft.data.checks import DataCheck
+
 PIPED: dict[str, Any] = {"width": 240, "soft_wrap": True}
-"""How results are laid out where stdout is no terminal: wide enough for every column of a table."""
+"""How tables are laid out where there is no terminal: wide enough for every column."""
 
 
 def quiet_libraries() -> None:
@@ -43,8 +46,8 @@ class Terminal:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self.err = Console(stderr=True, highlighter=NullHighlighter())
         # In a pipe or a file nothing is cut to the width of a terminal that is not there.
+        self.err = Console(stderr=True, highlighter=NullHighlighter(), **({} if sys.stderr.isatty() else PIPED))
         self.out = Console(highlighter=NullHighlighter(), **({} if sys.stdout.isatty() else PIPED))
 
     @contextmanager
@@ -68,6 +71,13 @@ class Terminal:
         """Print one line of news on stderr."""
         if not self._quiet:
             self.err.print(escape(text), style="dim")
+
+    def checks(self, checks: Sequence[DataCheck]) -> None:
+        """Print the checks of the data on stderr."""
+        if checks and not self._quiet:
+            from ragft.console.checks import checks_table
+
+            self.err.print(checks_table(checks))
 
     def result(self, value: Any) -> None:  # noqa: ANN401 - any renderable
         """Print a result on stdout."""

@@ -94,8 +94,6 @@ def plan_text(plan: Any) -> Text:  # noqa: ANN401 - arms.planning.Plan
     text.append(f"  in all about {duration(plan.seconds)}, loading aside\n", style="bold")
     if plan.estimated_passages:
         text.append("  the index is not built yet: passages drawn at random stand in for retrieved ones\n", style="dim")
-    for finding in plan.findings:
-        text.append(f"  data: {finding}\n", style="yellow")
     for number, sample in enumerate(plan.samples):
         title = f"Training example {sample.id} ({sample.kind}); only the part in ⟦ ⟧ carries the loss\n"
         text.append("\n" if number == 0 else "\n\n").append(title, style="bold")

@@ -1,20 +1,17 @@
-"""Metrics of one answer against the references of its example, and the registry that names them.
+"""The SQuAD metrics of one answer against the references of its example, and the recognition of abstentions.
 
-Holds the SQuAD metrics, label accuracy, the recognition of abstentions, and `score_answers`, which turns answers into
-scores. Must not know how an answer was made, nor which arm is expected to win.
+Must not know how an answer was made, nor which arm is expected to win.
 """
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 
-from ragft.errors import DataError, RagftError
-from ragft.records import Answer, Example, Score
+from ragft.records import Example
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _DELETE_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -53,9 +50,10 @@ def normalise(text: str) -> str:
     """Return `text` as SQuAD compares it: lower case, no ASCII punctuation, no a / an / the, single spaces.
 
     The order of the four steps is that of the evaluation script of Rajpurkar et al. 2016 (SQuAD): punctuation is
-    deleted, not replaced by a space, so "well-known" becomes "wellknown"; articles go after it.
+    deleted, not replaced by a space, so "well-known" becomes "wellknown"; articles go after it. Unlike there, an accent
+    is the same whether it is written with its letter or after it (Unicode's NFC).
     """
-    bare = text.lower().translate(_DELETE_PUNCTUATION)
+    bare = unicodedata.normalize("NFC", text).lower().translate(_DELETE_PUNCTUATION)
     return " ".join(_ARTICLES.sub(" ", bare).split())
 
 
@@ -125,92 +123,3 @@ def abstains(text: str, example: Example) -> bool:
     As `is_abstention`, except where a reference of the example itself reads so (the label "unknown" is an answer).
     """
     return is_abstention(text) and not any(is_abstention(reference) for reference in example.references)
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerMetric:
-    """A metric of one answer. `version` rises whenever a change could move a value; `binary` means only 0.0 or 1.0."""
-
-    name: str
-    version: int
-    binary: bool
-    score: Callable[[str, Example], float]
-    needs_references: bool = True
-
-
-def _knowing_abstention(metric: Callable[[str, Sequence[str]], float]) -> Callable[[str, Example], float]:
-    """Return `metric` with the convention of SQuAD 2.0 (Rajpurkar et al. 2018) for abstentions.
-
-    An unanswerable example scores 1.0 exactly if the answer abstains; an abstention on an answerable one scores 0.0.
-    """
-
-    def score(text: str, example: Example) -> float:
-        if not example.answerable:
-            return float(abstains(text, example))
-        return 0.0 if abstains(text, example) else metric(text, example.references)
-
-    return score
-
-
-def _label_accuracy(text: str, example: Example) -> float:
-    if not example.answerable:
-        return float(abstains(text, example))
-    return float(text.strip() in {reference.strip() for reference in example.references})
-
-
-def _abstained(text: str, example: Example) -> float:
-    return float(abstains(text, example))
-
-
-ANSWER_METRICS: Mapping[str, AnswerMetric] = MappingProxyType(
-    {
-        metric.name: metric
-        for metric in (
-            AnswerMetric("exact_match", 1, True, _knowing_abstention(exact_match)),
-            AnswerMetric("token_f1", 1, False, _knowing_abstention(token_f1)),
-            AnswerMetric("contains", 1, True, _knowing_abstention(contains)),
-            AnswerMetric("accuracy", 1, True, _label_accuracy),
-            AnswerMetric("abstained", 1, True, _abstained, needs_references=False),
-        )
-    }
-)
-
-
-def answer_metric(name: str) -> AnswerMetric:
-    """Return the answer metric called `name`; RagftError listing the known ones if there is none."""
-    try:
-        return ANSWER_METRICS[name]
-    except KeyError:
-        hint = f"known answer metrics: {', '.join(ANSWER_METRICS)}"
-        raise RagftError(f"unknown answer metric {name!r}", hint) from None
-
-
-def is_binary(metric: str) -> bool:
-    """Return whether every value of `metric` is 0.0 or 1.0; False for a name that is not an answer metric."""
-    return metric in ANSWER_METRICS and ANSWER_METRICS[metric].binary
-
-
-def score_answers(answers: Sequence[Answer], examples: Mapping[str, Example], metrics: Sequence[str]) -> list[Score]:
-    """Return one score per answer and metric, answers in their order and metrics in theirs.
-
-    `accuracy` expects `Answer.text` to be the label already parsed, or the raw text where parsing failed (0.0). An
-    answerable example without references is unscored, with the reason. RagftError for an unknown metric, DataError
-    for an answer to an example that is not in `examples` (keys are example ids).
-    """
-    chosen = [answer_metric(name) for name in metrics]
-    return [_score(answer, _example_of(answer, examples), metric) for answer in answers for metric in chosen]
-
-
-def _example_of(answer: Answer, examples: Mapping[str, Example]) -> Example:
-    if answer.example_id not in examples:
-        raise DataError(
-            f"arm {answer.arm!r} answered example {answer.example_id!r}, which is not among the examples",
-            "answer the current examples again: the answers belong to another version of the data",
-        )
-    return examples[answer.example_id]
-
-
-def _score(answer: Answer, example: Example, metric: AnswerMetric) -> Score:
-    if metric.needs_references and example.answerable and not example.references:
-        return Score(answer.arm, answer.example_id, metric.name, None, "the example has no references", answer.seed)
-    return Score(answer.arm, answer.example_id, metric.name, metric.score(answer.text, example), None, answer.seed)

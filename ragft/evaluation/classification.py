@@ -23,11 +23,15 @@ class LabelScores:
 
 @dataclass(frozen=True, slots=True)
 class ClassificationSummary:
-    """Per-label scores and `macro_f1`, their unweighted mean; None when there are no examples."""
+    """Per-label scores and `macro_f1`, their unweighted mean; None when there are no examples.
+
+    `n_unparsed` of the `n` predictions are no label at all: wrong, without being a false alarm for any label.
+    """
 
     macro_f1: float | None
     labels: tuple[LabelScores, ...]
     n: int
+    n_unparsed: int
 
 
 def summarise_classification(
@@ -48,7 +52,8 @@ def summarise_classification(
     both = Counter(p for p, e in zip(predicted, expected, strict=True) if p == e)
     per_label = tuple(_label_scores(label, both[label], said[label], right[label]) for label in labels)
     macro = sum(scores.f1 for scores in per_label) / len(per_label) if expected else None
-    return ClassificationSummary(macro, per_label, len(expected))
+    n_unparsed = sum(n for label, n in said.items() if label not in set(labels))
+    return ClassificationSummary(macro, per_label, len(expected), n_unparsed)
 
 
 def macro_f1(predicted: Sequence[str], expected: Sequence[str], labels: Sequence[str]) -> float | None:

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from ragft.errors import NotComparableError, RagftError
-from ragft.evaluation.answers import is_binary
 from ragft.evaluation.comparison_notes import comparison_notes
 from ragft.evaluation.intervals import (
     BootstrapMethod,
@@ -25,7 +24,9 @@ from ragft.evaluation.intervals import (
     difference_interval,
     mean_interval,
 )
+from ragft.evaluation.metrics import is_binary
 from ragft.evaluation.power import SEEDED_TEST, examples_more, minimum_detectable_effect, n_needed
+from ragft.evaluation.prompt_spread import over_prompts, prompt_means, prompt_notes
 from ragft.evaluation.resampling import Floats, resampled_means
 from ragft.evaluation.score_table import ScoreTable, Series
 from ragft.evaluation.significance import holm, mcnemar, sign_flip
@@ -39,9 +40,9 @@ class Comparison:
 
     `estimates` has one entry per arm and metric, also where nothing could be scored. `contrasts` holds, in this order:
     the declared pairs on the primary metric (Holm-adjusted), the exploratory pairs on it, the declared pairs on the
-    other metrics (secondary: declared, but `p_adjusted` is None). `n_examples` and `n_clusters` count what has a
-    primary score in at least one arm; every contrast has its own n. `notes` are plain sentences on what the numbers
-    do not cover.
+    other metrics (secondary: declared, but `p_adjusted` is None; none where one of the two arms has no score).
+    `n_examples` and `n_clusters` count what has a primary score in at least one arm; every contrast has its own n.
+    `notes` are plain sentences on what the numbers do not cover.
     """
 
     primary_metric: str
@@ -80,38 +81,49 @@ def compare_arms(
     An arm may have several scores on one example and metric if their training seeds differ. Its values are then
     averages over seeds on the examples that all of its seeds have. Its intervals, and the tests and detectable effects
     of its contrasts, cover the choice of questions and of seeds (`hierarchical_mean`; `method` is for the others).
+    Where an arm was asked with several prompts, its values are averages over them (`over_prompts`), and its estimates
+    hold the mean by prompt.
     `training_seeds` speaks of scores that name no seed: 0 for no adapter at all, 1 for adapters trained once.
     `margin` is the difference that makes no practical difference, in the unit of each metric; `n_more` counts by it.
 
     NotComparableError: no arms, an arm without primary scores, or fewer than `min_examples` paired examples between two
-    arms on the primary metric. DataError: an arm scored twice on one example with one seed, seeds on some of its scores
-    only, a value that is not a finite number, an example without a cluster. RagftError: a declared pair of unknown arms
-    or named twice, a primary metric not in `metrics`.
+    arms on the primary metric. DataError: an arm scored twice on one example with one seed and prompt, seeds or prompts
+    on some of its scores only, a value that is not a finite number, an example without a cluster. RagftError: a
+    declared pair of unknown arms or named twice, a primary metric not in `metrics`.
     """
     _check_request(arms, metrics, primary_metric, declared)
-    table = ScoreTable.of(scores, clusters, arms, metrics)
+    wanted = [score for score in scores if score.arm in arms and score.metric in metrics]
+    table = ScoreTable.of(over_prompts(wanted), clusters, arms, metrics)
     _check_comparable(table, arms, primary_metric, max(1, min_examples))
     settings = _Settings(resamples, level, seed, method, margin)
 
     named = {frozenset(pair) for pair in declared}
     other = [pair for pair in itertools.combinations(arms, 2) if frozenset(pair) not in named]
-    secondary = [(pair, metric) for metric in metrics if metric != primary_metric for pair in declared]
+    secondary = [
+        (pair, metric)
+        for metric, pair in itertools.product(metrics, declared)
+        if metric != primary_metric and table.shared(pair, metric)[0].ids
+    ]
     asked = [*((pair, primary_metric) for pair in (*declared, *other)), *secondary]
     estimates, found = _measure(table, list(itertools.product(arms, metrics)), asked, settings)
     contrasts = [replace(one, declared=frozenset((one.first, one.second)) in named) for one in found]
+    by_prompt = prompt_means(wanted, arms, metrics)
 
     used = sorted({id for arm in arms for id in table.series[arm, primary_metric].ids})
     n_clusters = len(set(table.cluster_names(used)))
     return Comparison(
         primary_metric=primary_metric,
-        estimates=tuple(estimates),
+        estimates=tuple(replace(one, prompt_means=by_prompt.get((one.arm, one.metric), ())) for one in estimates),
         contrasts=(*_adjusted(contrasts[: len(declared)]), *contrasts[len(declared) :]),
         n_examples=len(used),
         n_clusters=n_clusters,
         level=level,
         resamples=resamples,
-        notes=comparison_notes(
-            table, estimates, primary_metric, (len(used), n_clusters), (len(declared), len(other)), training_seeds
+        notes=(
+            *comparison_notes(
+                table, estimates, primary_metric, (len(used), n_clusters), (len(declared), len(other)), training_seeds
+            ),
+            *prompt_notes(by_prompt, primary_metric),
         ),
     )
 
@@ -130,7 +142,8 @@ def estimate_metric(
 
     For scores that are not compared between arms, such as those of a retriever.
     """
-    table = ScoreTable.of(scores, clusters, [arm], [metric])
+    wanted = [score for score in scores if (score.arm, score.metric) == (arm, metric)]
+    table = ScoreTable.of(over_prompts(wanted), clusters, [arm], [metric])
     estimates, _ = _measure(table, [(arm, metric)], [], _Settings(resamples, level, seed, "percentile", 0.0))
     return estimates[0]
 
@@ -291,10 +304,8 @@ def _over_seeds(table: ScoreTable, quantity: _Quantity, means: Floats, settings:
 def _contrast(
     table: ScoreTable, quantity: _Quantity, means: Floats, flip: float, settings: _Settings
 ) -> ContrastResult:
-    """Return the contrast, not yet adjusted or declared; without paired examples, one that says so by n = 0."""
+    """Return the contrast, not yet adjusted or declared; there must be paired examples."""
     (first, second), differences, clusters = quantity.arms, quantity.values, quantity.clusters
-    if not clusters:
-        return ContrastResult(first, second, quantity.metric, None, None, 0, "none", None, None, None, None, False)
     if quantity.several:
         return _seeds_contrast(quantity, _over_seeds(table, quantity, means, settings), settings)
     exact = quantity.binary and are_singletons(clusters)
@@ -351,16 +362,19 @@ def comparison_from_dict(data: Mapping[str, Any]) -> Comparison:
 
     Fields that runs of older versions lack get their defaults.
     """
-    estimates = tuple(
-        Estimate(
-            **{**item, "interval": _read_interval(item["interval"]), "seed_means": tuple(item.get("seed_means", ()))}
-        )
-        for item in data["estimates"]
-    )
+    estimates = tuple(_read_estimate(item) for item in data["estimates"])
     contrasts = tuple(
         ContrastResult(**{**item, "interval": _read_interval(item["interval"])}) for item in data["contrasts"]
     )
     return Comparison(**{**data, "estimates": estimates, "contrasts": contrasts, "notes": tuple(data["notes"])})
+
+
+def _read_estimate(data: Mapping[str, Any]) -> Estimate:
+    means = {
+        "seed_means": tuple(data.get("seed_means", ())),
+        "prompt_means": tuple((prompt, mean) for prompt, mean in data.get("prompt_means", ())),
+    }
+    return Estimate(**{**data, **means, "interval": _read_interval(data["interval"])})
 
 
 def _read_interval(data: Mapping[str, Any] | None) -> Interval | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ragft.evaluation.metrics import judges_some
 from ragft.evaluation.score_table import ScoreTable
 from ragft.records import Estimate
 
@@ -79,11 +80,7 @@ def _design_notes(n: int, n_clusters: int, n_declared: int, n_exploratory: int) 
 
 def _data_notes(table: ScoreTable, estimates: Sequence[Estimate], metric: str, n: int) -> list[str]:
     """Return what is missing, primary metric or not: a mean over fewer examples must not pass for a mean over all."""
-    notes = [
-        f"{e.arm}: {e.n_unscored} of {e.n + e.n_unscored} answers could not be scored on {e.metric}."
-        for e in estimates
-        if e.n_unscored
-    ]
+    notes = _unscored_notes([e for e in estimates if e.metric == metric or not judges_some(e.metric)])
     notes += [
         f"{arm}: {series.n_partial} examples have a {of} score with some training seeds only and are left out."
         for (arm, of), series in table.series.items()
@@ -96,3 +93,11 @@ def _data_notes(table: ScoreTable, estimates: Sequence[Estimate], metric: str, n
             "that both arms have, so a difference may not equal the difference of the two means shown."
         )
     return notes
+
+
+def _unscored_notes(estimates: Sequence[Estimate]) -> list[str]:
+    found: dict[str, list[str]] = {}
+    for e in estimates:
+        if e.n_unscored:
+            found.setdefault(e.metric, []).append(f"{e.arm} {e.n_unscored} of {e.n + e.n_unscored}")
+    return [f"Answers that could not be scored on {metric}: {', '.join(arms)}." for metric, arms in found.items()]

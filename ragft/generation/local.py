@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import json
+import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -17,11 +18,12 @@ from typing import Any
 import torch
 from peft import PeftConfig, PeftModel
 from safetensors import SafetensorError
-from transformers import GenerationConfig
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 
 from ragft.errors import RagftError
-from ragft.generation.generator import Generation
-from ragft.generation.words import whole_words
+from ragft.generation.generator import Generation, Likelihood
+from ragft.generation.likelihood import Scales
+from ragft.generation.words import Told, whole_words
 from ragft.models.language_model import LanguageModel, auto_class, probed
 from ragft.models.memory import peak_tensor_bytes
 from ragft.models.turns import end_of_turn
@@ -161,11 +163,13 @@ class LocalGenerator:
         started = time.perf_counter()
         batch, in_front = self._asked(prompts)
         self._check_room(int(batch["input_ids"].shape[1]))
-        output = self._model.generate(**batch, generation_config=self._config)
+        sure = _Certainty()
+        output = self._model.generate(**batch, generation_config=self._config, logits_processor=sure.noted)
         answers = output[:, in_front:].tolist()
         seconds = (time.perf_counter() - started) / len(prompts)
         lengths = batch["attention_mask"].sum(dim=1).tolist()
-        return [self._generation(ids, length, seconds) for ids, length in zip(answers, lengths, strict=True)]
+        rows = zip(answers, lengths, sure.rows(), strict=True)
+        return [self._generation(ids, length, seconds, logprobs) for ids, length, logprobs in rows]
 
     @torch.inference_mode()
     def stream(self, prompt: str, on_text: Callable[[str], None]) -> Generation:
@@ -178,11 +182,23 @@ class LocalGenerator:
         batch, in_front = self._asked([prompt])
         length = int(batch["input_ids"].shape[1])
         self._check_room(length)
-        words = _Words(lambda ids: self._said(ids), on_text, in_front)
-        output = self._model.generate(**batch, generation_config=self._config, streamer=words)
-        generation = self._generation(output[0, in_front:].tolist(), length, time.perf_counter() - started)
+        words, sure = _Words(lambda ids: self._said(ids), on_text, in_front), _Certainty()
+        output = self._model.generate(
+            **batch, generation_config=self._config, streamer=words, logits_processor=sure.noted
+        )
+        seconds = time.perf_counter() - started
+        generation = self._generation(output[0, in_front:].tolist(), length, seconds, sure.rows()[0])
         words.tell(generation.text)
         return generation
+
+    @torch.inference_mode()
+    def likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[Likelihood]:
+        """Return how likely whoever answers now finds each (prompt, answer), in order.
+
+        The answer is cut into tokens as training does behind that prompt. What a prompt needs is computed once for all
+        of its answers. Raises RagftError for a prompt that leaves no room for its answer.
+        """
+        return Scales(self._model, self._lm).weighed(pairs)
 
     def _asked(self, prompts: Sequence[str]) -> tuple[dict[str, torch.Tensor], int]:
         """Return what the model is given for these prompts, and how many tokens stand in front of each answer.
@@ -199,12 +215,13 @@ class LocalGenerator:
         batch["decoder_input_ids"] = torch.tensor([self._prefix] * len(prompts), device=self._lm.device)
         return batch, len(self._prefix)
 
-    def _generation(self, ids: list[int], prompt_tokens: int, seconds: float) -> Generation:
+    def _generation(self, ids: list[int], prompt_tokens: int, seconds: float, logprobs: list[float]) -> Generation:
         """Cut an answer at its end of turn; an answer without one has reached the cap."""
         kept = self._kept(ids)
         stopped = len(kept) < len(ids)
         reason: FinishReason = "stop" if stopped else "length"
-        return Generation(self._said(ids), prompt_tokens, len(kept) + stopped, seconds, reason)
+        sure = statistics.fmean(logprobs[: len(kept)]) if kept else None
+        return Generation(self._said(ids), prompt_tokens, len(kept) + stopped, seconds, reason, sure)
 
     def _kept(self, ids: list[int]) -> list[int]:
         """Return the tokens before the end of turn."""
@@ -260,10 +277,9 @@ class _Words:
     """Takes tokens as `generate` makes them (it asks for `put` and `end`) and tells the words that they make."""
 
     def __init__(self, said: Callable[[list[int]], str], on_text: Callable[[str], None], prompt_tokens: int) -> None:
-        self._said, self._on_text = said, on_text
+        self._said, self._told = said, Told(on_text)
         self._left = prompt_tokens  # the prompt itself is put first
         self._ids: list[int] = []
-        self._told = ""
 
     def put(self, tokens: torch.Tensor) -> None:
         """Take the next tokens and tell the words that are whole."""
@@ -278,10 +294,34 @@ class _Words:
         """Do nothing: the last word is told with the whole answer."""
 
     def tell(self, text: str) -> None:
-        """Tell a text that goes on where the last one ended; one that takes something back waits until it does not."""
-        if len(text) > len(self._told) and text.startswith(self._told):
-            self._told = text
-            self._on_text(text)
+        """Tell all that was said so far."""
+        self._told.tell(text)
+
+
+class _Certainty(LogitsProcessor):
+    """Notes how likely each token is that a greedy answer takes: the highest logit less the log of the sum of all.
+
+    `generate` calls it with the model's own logits in float32, before it chooses, and nothing is changed. What is noted
+    of a row that has ended already belongs to no token.
+    """
+
+    def __init__(self) -> None:
+        self._steps: list[torch.Tensor] = []
+
+    @property
+    def noted(self) -> LogitsProcessorList:
+        """What `generate` is given so that it is noted here."""
+        return LogitsProcessorList([self])
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the logits, shape (batch, vocabulary), as they are."""
+        self._steps.append(scores.amax(dim=-1) - scores.logsumexp(dim=-1))
+        return scores
+
+    def rows(self) -> list[list[float]]:
+        """Return the log-probabilities (nats) of each row's tokens."""
+        found: list[list[float]] = torch.stack(self._steps, dim=1).tolist()
+        return found
 
 
 def _check_change(folder: Path, tuned: torch.Tensor, base: torch.Tensor) -> None:

@@ -89,11 +89,25 @@ def reads_apart(model: Any) -> bool:  # noqa: ANN401 - a transformers model, PEF
 
 def is_encoder_decoder(folder: Path) -> bool:
     """Return whether the config of a model folder says so; a folder without one is that of a decoder-only model."""
+    return bool(_config(folder).get("is_encoder_decoder"))
+
+
+def named_context(folder: Path) -> int | None:
+    """Return the tokens that a decoder-only model reads and writes together, None where its config names no limit.
+
+    An encoder-decoder model reads the prompt apart from its answer, and has no such limit.
+    """
+    config = _config(folder)
+    limit = config.get("max_position_embeddings")
+    return limit if isinstance(limit, int) and not config.get("is_encoder_decoder") else None
+
+
+def _config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and bool(config.get("is_encoder_decoder"))
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def auto_class(folder: Path) -> Any:  # noqa: ANN401 - one of transformers' Auto classes

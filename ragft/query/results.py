@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from ragft.prompts import Turn
-from ragft.records import Passage
+from ragft.records import Passage, Turn
 
 Scale = Literal["cosine", "BM25", "fusion", "reranker"]
 """What a score means; `fusion` is a sum of 1 / (k + rank), of use only to compare passages of the same question."""
@@ -90,4 +89,4 @@ class QueryResult:
     prompt: str | None = None
     prompt_tokens: int = 0
     output_tokens: int = 0
-    finish_reason: Literal["stop", "length", "interrupted"] | None = None
+    finish_reason: Literal["stop", "length", "error", "interrupted"] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 
@@ -14,14 +14,15 @@ from ragft.arms.knowledge import Knowledge
 from ragft.arms.listening import Listener, Silence, Work
 from ragft.arms.relevance import Floor, Relevance
 from ragft.config.variants import with_values
+from ragft.data.checks import DataCheck
 from ragft.errors import RagftError
 from ragft.evaluation.answers import is_abstention
-from ragft.generation.generator import Generation
-from ragft.prompts import ABSTENTION, Turn
+from ragft.generation.generator import Answers, Generation
+from ragft.prompts import ABSTENTION
 from ragft.query.reading import Telling
 from ragft.query.results import Nearest, QueryResult, Scale, Seconds, Source
 from ragft.query.support import Support, content_words
-from ragft.records import Example, Passage, RankedPassage
+from ragft.records import Example, Passage, RankedPassage, Turn
 from ragft.retrieval.fusion import fused
 
 OWN_WORDS = 3
@@ -83,6 +84,10 @@ class Session:
         if not reading:
             raise RagftError("no arm of the experiment retrieves", "name an arm with --arm, or add one to compare.arms")
         return "rag" if "rag" in reading else reading[0]
+
+    @property
+    def _generator(self) -> Answers:
+        return self._bench.model(self.arm.model).generator
 
     @property
     def _searches(self) -> bool:
@@ -209,20 +214,20 @@ class Session:
         """Return the prompt with as many of the latest turns as the model's context has room for."""
         history = list(self._turns)
         while True:
-            asked = self._asking.question(self.arm, example, passages, history)
+            asked = self._asking.question(self.arm, replace(example, history=tuple(history)), passages)
             if not history or self._fits(asked.prompt):
                 return asked, history
             del history[0]
 
     def _fits(self, prompt: str) -> bool:
-        generator = self._bench.generator
+        generator = self._generator
         limit, longest = generator.context_tokens, self._bench.experiment.generation.max_new_tokens
         return limit is None or generator.count_tokens(prompt) + longest <= limit
 
     def _said(self, asked: Question, telling: Telling, *, stoppable: bool) -> Generation | None:
         """Return what the model says, None where it was stopped."""
         folder = self._adapters.folder(self.arm.adapter) if self.arm.adapter else None
-        generator = self._bench.generator
+        generator = self._generator
         with generator.adapter(folder):
             try:
                 return generator.stream(asked.prompt, telling.so_far)
@@ -235,7 +240,7 @@ class Session:
         self, result: QueryResult, found: _Found, asked: Question, history: list[Turn], said: Generation | None
     ) -> QueryResult:
         """Return the result with all that belongs to a question that the model was asked."""
-        count = self._bench.generator.count_tokens
+        count = self._generator.count_tokens
         whole = result.text if said is None else said.text
         return replace(
             result,
@@ -298,6 +303,10 @@ class _LongWork:
     def say(self, text: str) -> None:
         """Pass on one line of news."""
         self._listener.say(text)
+
+    def checks(self, checks: Sequence[DataCheck]) -> None:
+        """Pass on what checks of the data found."""
+        self._listener.checks(checks)
 
 
 class _Clock:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
+from ragft.evaluation.metrics import ANSWER_METRICS
 from ragft.records import Interval
 from ragft.report import formatting
 from ragft.report.bars import seeds_words
 from ragft.report.contents import ArmFacts, ReportData
 from ragft.report.measurements import RETRIEVAL_PREFIX
+from ragft.report.unaided_words import SIGNS, mark_words, standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,20 @@ class Tag:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A sign beside a score and its meaning in words; `kind` is "worse" or "unsure"."""
+
+    sign: str
+    words: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class ArmRow:
-    """One arm as the first table shows it; `seeds` says the means by training seed, "" where there are none."""
+    """One arm as the first table shows it; `seeds` says the means by training seed, "" where there are none.
+
+    `mark` says where the arm is no better than what needs no model.
+    """
 
     name: str
     composition: str
@@ -48,6 +62,7 @@ class ArmRow:
     latency: Cell
     cost: Cell
     memory: Cell
+    mark: Mark | None
 
 
 def other_metrics(data: ReportData) -> list[str]:
@@ -68,7 +83,7 @@ def _row(data: ReportData, arm: ArmFacts) -> ArmRow:
     seed_means = data.seed_means(arm.name)
     return ArmRow(
         name=arm.name,
-        composition=composition(arm),
+        composition=composition(arm, several_models=several_models(data)),
         tags=_tags(data, arm),
         kind=arm_kind(data, arm),
         value=None if primary is None else primary.value,
@@ -80,17 +95,33 @@ def _row(data: ReportData, arm: ArmFacts) -> ArmRow:
         latency=_latency(arm),
         cost=Cell(formatting.amount(None if arm.cost is None else arm.cost.per_1000)),
         memory=Cell(formatting.gigabytes(arm.memory_gb)),
+        mark=_mark(data, arm.name),
     )
 
 
-def composition(arm: ArmFacts) -> str:
+def _mark(data: ReportData, arm: str) -> Mark | None:
+    one = standings(data).get(arm)
+    if data.unaided is None or one is None or one == "better":
+        return None
+    return Mark(SIGNS[one], mark_words(data.unaided.what, one), one)
+
+
+def several_models(data: ReportData) -> bool:
+    """Return whether some arm answers with a model of its own, so that a table must name them."""
+    return any(arm.model is not None for arm in data.arms)
+
+
+def composition(arm: ArmFacts, *, several_models: bool = False) -> str:
     """Return what an arm is made of, such as "adapter raft + retrieval, 2 examples shown"."""
     retrieval = {"none": "", "index": "retrieval", "oracle": "the right passages", "random": "random passages"}
     parts = [f"adapter {arm.adapter}" if arm.adapter else "", retrieval.get(arm.retrieval, arm.retrieval)]
     made = " + ".join(part for part in parts if part) or "prompt only"
-    if not arm.shots:
-        return made
-    return f"{made}, {arm.shots} {'example' if arm.shots == 1 else 'examples'} shown"
+    if several_models:
+        made = f"{made}, on {'the main model' if arm.model is None else arm.model}"
+    if arm.shots:
+        which = ", those most like the input" if arm.shots_by == "similarity" else ""
+        made = f"{made}, {arm.shots} {'example' if arm.shots == 1 else 'examples'} shown{which}"
+    return f"{made}, asked with {len(arm.prompts)} prompts" if len(arm.prompts) > 1 else made
 
 
 def arm_kind(data: ReportData, arm: ArmFacts) -> str:
@@ -116,16 +147,28 @@ def _tags(data: ReportData, arm: ArmFacts) -> tuple[Tag, ...]:
 
 
 def score_cell(data: ReportData, arm: str, metric: str) -> Cell:
-    """Return the mean with its interval as the note; "n/a" with the reason where there is no mean."""
+    """Return the mean with its interval as the note, and its n where some answers have no score.
+
+    "n/a" with the reason where there is no mean.
+    """
     value = data.value(arm, metric)
     if value is None:
         return Cell(formatting.NA, "not measured")
     if value.value is None:
         return Cell(formatting.NA, _why_unscored(data, arm, metric))
-    return Cell(formatting.score(value.value), formatting.span(value.interval))
+    n = f"; n = {formatting.count(value.n)}" if value.n_unscored and metric != data.primary_metric else ""
+    return Cell(formatting.score(value.value), f"{formatting.span(value.interval)}{n}")
+
+
+def _lacks_passages(data: ReportData, arm: str, metric: str) -> bool:
+    known = ANSWER_METRICS.get(metric)
+    made = next((one for one in data.arms if one.name == arm), None)
+    return known is not None and known.needs_passages and made is not None and made.retrieval == "none"
 
 
 def _why_unscored(data: ReportData, arm: str, metric: str) -> str:
+    if _lacks_passages(data, arm, metric):
+        return "has no passages"
     reasons = Counter(
         score.reason for score in data.scores if score.arm == arm and score.metric == metric and score.value is None
     )

@@ -9,24 +9,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ragft.report import formatting
-from ragft.report.arm_rows import Cell, arm_rows, n_cell, other_cell, other_metrics, score_cell
+from ragft.report.arm_rows import Cell, arm_rows, n_cell, other_cell, other_metrics
 from ragft.report.contents import ArmFacts, Cost, ReportData
+from ragft.report.families import Family, by_family
 from ragft.report.measurements import ABSTENTION_SHARES
 
 
 @dataclass(frozen=True, slots=True)
 class ArmTable:
-    """A table with a row for each arm; `rows` pairs its name with the cells under `columns`."""
+    """A table with a row for each arm; `rows` pairs its name with the cells under `columns`; `note` explains it."""
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    note: str = ""
 
 
 Column = tuple[str, Callable[[ArmFacts], Cell]]
 
 
-def _table(data: ReportData, title: str, columns: Sequence[Column]) -> ArmTable | None:
+def _table(data: ReportData, title: str, columns: Sequence[Column], note: str = "") -> ArmTable | None:
     """Return the table without its empty columns, None if all are; arms in the order of the first table."""
     by_name = {arm.name: arm for arm in data.arms}
     arms = [by_name[row.name] for row in arm_rows(data)]
@@ -35,18 +37,27 @@ def _table(data: ReportData, title: str, columns: Sequence[Column]) -> ArmTable 
     if not kept:
         return None
     rows = tuple((arm.name, tuple(cells[i] for _, cells in kept)) for i, arm in enumerate(arms))
-    return ArmTable(title, tuple(label for label, _ in kept), rows)
+    return ArmTable(title, tuple(label for label, _ in kept), rows, note)
 
 
-def metric_table(data: ReportData) -> ArmTable | None:
-    """Return every answer metric of every arm with its interval, and on how many answers it rests."""
+def metric_tables(data: ReportData) -> list[ArmTable]:
+    """Return every answer metric of every arm with its interval, a table for each family of metrics.
 
+    The family of the primary metric also says on how many answers that rests.
+    """
+    families = by_family([data.primary_metric, *other_metrics(data)])
+    found = (_family_table(data, family, metrics) for family, metrics in families)
+    return [table for table in found if table is not None]
+
+
+def _family_table(data: ReportData, family: Family, metrics: Sequence[str]) -> ArmTable | None:
     def column(metric: str) -> Column:
         return metric, lambda arm: other_cell(data, arm, metric)
 
-    primary: Column = (data.primary_metric, lambda arm: score_cell(data, arm.name, data.primary_metric))
-    n: Column = ("n", lambda arm: n_cell(data, arm.name))
-    return _table(data, "Metrics", [primary, *(column(metric) for metric in other_metrics(data)), n])
+    columns = [column(metric) for metric in metrics]
+    if data.primary_metric in metrics:
+        columns.append((f"n of {data.primary_metric}", lambda arm: n_cell(data, arm.name)))
+    return _table(data, family.title, columns, family.note)
 
 
 def answer_table(data: ReportData) -> ArmTable | None:
@@ -66,6 +77,12 @@ def answer_table(data: ReportData) -> ArmTable | None:
             ("data leave the machine", lambda arm: Cell("yes" if arm.leaves_machine else formatting.NA)),
         ],
     )
+
+
+def error_rows(data: ReportData) -> list[tuple[str, str, int]]:
+    """Return (arm, reason, how many answers could not be got for it), arms in the order of the first table."""
+    by_name = {arm.name: arm for arm in data.arms}
+    return [(row.name, reason, count) for row in arm_rows(data) for reason, count in by_name[row.name].errors]
 
 
 def abstention_table(data: ReportData) -> ArmTable | None:

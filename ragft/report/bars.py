@@ -28,8 +28,12 @@ def score_bar(
     axis: Axis,
     kind: str,
     seed_means: Sequence[float] = (),
+    reference: float | None = None,
 ) -> Markup:
-    """Return a bar from zero to `value` with its interval as a whisker; `kind` is a CSS class that colours it."""
+    """Return a bar from zero to `value` with its interval as a whisker; `kind` is a CSS class that colours it.
+
+    `reference` is a value that all bars are held against: an upright line.
+    """
     if value is None:
         return drawing(f"{name}: no value", class_="bar")
     zero, here = sorted((axis.at(0.0), axis.at(value)))
@@ -37,6 +41,9 @@ def score_bar(
         tag("rect", class_="track", x="1%", y="34%", width="98%", height="32%", rx=2),
         tag("rect", class_=f"fill {kind}", x=f"{zero:.2f}%", y="34%", width=f"{here - zero:.2f}%", height="32%", rx=2),
     ]
+    if reference is not None:
+        here_x = axis.percent(reference)
+        parts.append(tag("line", class_="reference", x1=here_x, x2=here_x, y1="8%", y2="92%"))
     if interval is not None:
         parts += whisker(axis, interval, "whisker", low_y=24, high_y=76)
     parts += [tag("circle", class_="seed", cx=axis.percent(mean), cy="86%", r=1.9) for mean in seed_means]

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ragft.evaluation.classification import ClassificationSummary
 from ragft.evaluation.comparison import Comparison
-from ragft.records import Answer, Example, Interval, Passage, Score
+from ragft.evaluation.selective import SelectiveCurve, SelectiveGain
+from ragft.records import Answer, ContrastResult, Example, Interval, Passage, Score
+from ragft.report.judge_contents import JudgeFacts
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -94,6 +97,14 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True)
+class Sureness:
+    """How the primary metric of one arm moves as its unsure answers are left out; `gain` at the surer half."""
+
+    curve: SelectiveCurve
+    gain: SelectiveGain | None
+
+
+@dataclass(frozen=True, slots=True)
 class ArmFacts:
     """One arm: what it is made of, what it costs, how it abstains. Seconds, tokens, GB; None was not measured."""
 
@@ -121,6 +132,12 @@ class ArmFacts:
     training_seconds: float | None = None
     index_seconds: float | None = None
     cost: Cost | None = None
+    model: str | None = None
+    shots_by: str = "seed"
+    prompts: tuple[str, ...] = ()
+    errors: tuple[tuple[str, int], ...] = ()
+    labels_said: ClassificationSummary | None = None
+    sureness: Sureness | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +185,30 @@ class Finding:
     check: str
     message: str
     example_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """One check of the data that ran; `severity` is "ok", "note", "warning" or "error"."""
+
+    name: str
+    title: str
+    looked_at: int
+    found: int
+    severity: str
+    message: str
+    example_ids: tuple[str, ...]
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unaided:
+    """What an answer without any model scores on the primary metric; `contrasts` are arm - unaided."""
+
+    what: str
+    metric: str
+    mean: float | None
+    contrasts: tuple[ContrastResult, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +340,10 @@ class ReportData:
     gates: GateFacts | None = None
     sweep: SweepFacts | None = None
     retrievers: RetrieverFacts | None = None
+    unaided: Unaided | None = None
+    checks: tuple[CheckFacts, ...] = ()
+    signatures: Pairs = ()
+    judge: JudgeFacts | None = None
 
     @property
     def primary_metric(self) -> str:
@@ -313,3 +358,8 @@ class ReportData:
         """Return the primary means of `arm` by training seed, none for an arm trained once or never."""
         found = (e for e in self.comparison.estimates if e.arm == arm and e.metric == self.primary_metric)
         return next((estimate.seed_means for estimate in found), ())
+
+    def prompt_means(self, arm: str) -> tuple[tuple[str, float], ...]:
+        """Return the primary means of `arm` by prompt, none for an arm that was asked with one."""
+        found = (e for e in self.comparison.estimates if e.arm == arm and e.metric == self.primary_metric)
+        return next((estimate.prompt_means for estimate in found), ())

@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from ragft.records import Answer, Example, Score
+from ragft.records import Answer, Example, FinishReason, Score
 from ragft.report.arm_rows import arm_kind, other_metrics
 from ragft.report.contents import ReportData
 from ragft.report.escaping import script_json
@@ -32,7 +32,8 @@ def _payload(data: ReportData) -> dict[str, Any]:
         answers = {answer.example_id: answer for answer in reversed(data.answers[arm.name])}  # the first of each
         rows = [_answer(answers.get(example.id), metrics, scores, passages) for example in data.examples]
         seeds = len(data.seed_means(arm.name)) or 1
-        arms.append({"name": arm.name, "kind": arm_kind(data, arm), "seeds": seeds, "answers": rows})
+        asked = {"seeds": seeds, "prompts": len(data.prompt_means(arm.name)) or 1}
+        arms.append({"name": arm.name, "kind": arm_kind(data, arm), **asked, "answers": rows})
     return {
         "metrics": metrics,
         "arms": arms,
@@ -42,7 +43,7 @@ def _payload(data: ReportData) -> dict[str, Any]:
 
 
 def _by_answer(scores: Iterable[Score]) -> dict[tuple[str, str, str], Score]:
-    """Return the score of each answer and metric; where several training seeds answered, their mean stands for them."""
+    """Return the score of each answer and metric; where several seeds or prompts did, their mean stands for them."""
     found: dict[tuple[str, str, str], list[Score]] = {}
     for score in scores:
         found.setdefault((score.arm, score.example_id, score.metric), []).append(score)
@@ -78,7 +79,8 @@ class _Passages:
 
 
 def _example(example: Example) -> list[Any]:
-    return [
+    """Return id, input, references, gold documents, answerable or not, variant, and any turns that came before."""
+    row: list[Any] = [
         example.id,
         example.input,
         example.references,
@@ -86,12 +88,17 @@ def _example(example: Example) -> list[Any]:
         int(example.answerable),
         example.variant,
     ]
+    return [*row, [[turn.input, turn.output] for turn in example.history]] if example.history else row
+
+
+_ENDS: Mapping[FinishReason, int] = {"stop": 0, "length": 1, "error": 2}
+"""How an answer ended, as the explorer knows it: by itself, cut off, or not got at all."""
 
 
 def _answer(
     answer: Answer | None, metrics: list[str], scores: Mapping[tuple[str, str, str], Score], passages: _Passages
 ) -> list[Any] | None:
-    """Return text, scores, passages, cited passages, tokens in and out, seconds, cut off or not, and any reasons."""
+    """Return text, scores, passages, cited passages, tokens in and out, seconds, how it ended, and any reason."""
     if answer is None:
         return None
     found = [scores.get((answer.arm, answer.example_id, metric)) for metric in metrics]
@@ -103,7 +110,8 @@ def _answer(
         answer.prompt_tokens,
         answer.output_tokens,
         round(answer.seconds, 3),
-        int(answer.finish_reason == "length"),
+        _ENDS[answer.finish_reason],
     ]
     reason = found[0].reason if found[0] is not None and found[0].value is None else None
+    reason = answer.error or reason
     return row if reason is None else [*row, reason]

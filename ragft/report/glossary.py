@@ -12,12 +12,31 @@ _METRICS = {
     "accuracy": "1 if the answer is the right label, else 0.",
     "abstained": "1 if the answer declines to answer, else 0. Neither high nor low is good in itself.",
     "macro_f1": "F1 of each label, averaged with equal weight for every label.",
+    "rouge1": "Overlap of the answer's words (stemmed) with the best reference's, as F1. Latin letters only (ROUGE-1).",
+    "rouge2": "Overlap of pairs of neighbouring words with the best reference's, as F1. Latin letters only (ROUGE-2).",
+    "rouge_l": "Longest common sequence of words with the best reference, as F1. Latin letters only (ROUGE-L).",
+    "bleu": "Precision of word sequences up to four against all references, less for short answers; mean over answers.",
+    "chrf": "Overlap of character sequences up to six with the best reference's, as F2; for any script (chrF2).",
+    "corpus_bleu": "BLEU of all answers taken together, as published: not the mean of the BLEU of each.",
+    "corpus_chrf": "chrF2 of all answers taken together, as published: not the mean of the chrF2 of each.",
+    "terms": "Share of the terms that the example names that stand in the answer, whole words, case aside.",
+    "answer_words": "Words in the answer; characters where the script has no spaces. Neither high nor low is good.",
+    "gold_loglik": "Log-probability per token (nats) that the arm gives the likeliest reference. Nearer 0 is better.",
+    "gold_bits_per_byte": "Bits that the arm needs for one byte of the likeliest reference. Lower is better.",
+    "similarity": "How near the embedder finds the answer to the nearest reference, from 0 to 1.",
+    "entailment": "How far the answer follows from the passages, as a model of natural language inference sees it.",
+    "judge_correctness": "1 if the judge finds that the answer agrees with a reference, else 0.",
+    "judge_faithfulness": "1 if the judge finds everything in the answer supported by the passages, else 0.",
     "mrr": "1 / the rank of the first gold document among the first ten, 0 if it is not; averaged over the questions.",
     "passage_mrr": "1 / the rank of the first gold passage among the first ten, 0 if it is not; averaged likewise.",
     "coverage": "Share of the questions that the arm answered at all instead of declining.",
     "groundedness": "How far the passages in the prompt support what the answer says.",
-    "citation_precision": "Share of the citations that support the answer.",
-    "citation_recall": "Share of what needs a citation that has one.",
+    "k_precision": "Share of the answer's words that stand in its passages.",
+    "passage_support": "Share of the answer's numbers and names that stand in its passages.",
+    "citation_precision": "Share of the cited passages that come from a gold document.",
+    "citation_recall": "Share of the gold documents among the passages that the answer cites.",
+    "wasted_citations": "Cited passages that come from no gold document, counted for each answer.",
+    "invented_citations": "Numbers that the answer cites and no passage has, counted for each answer.",
 }
 
 _AT_CUTOFF = {
@@ -48,6 +67,9 @@ TERMS = (
     ("not comparable", "Too many of the arm's answers were cut off, declined or lost: its mean would mislead."),
     ("latency p50", "Median time that one user waits for one answer, measured one question at a time."),
     ("truncated", "Share of the answers that were cut off at the longest length allowed."),
+    ("without any model", "A constant label, the input copied, or its beginning: what any arm has to beat."),
+    ("AURC", "Mean risk (1 - the metric) over all shares of answers kept, the surest first. Lower is better."),
+    ("position-bound", "A judge's verdict on two answers that changed when their order did: it counts as a tie."),
 )
 """The other words of the reports, each with its meaning."""
 

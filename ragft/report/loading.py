@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 from ragft.errors import DataError
 from ragft.evaluation.comparison import Comparison, comparison_from_dict
 from ragft.jsonl import read_rows
-from ragft.records import Answer, Example, Passage, Score
+from ragft.records import Answer, Example, FinishReason, Passage, Score, Turn
+from ragft.report.arm_details import read_check, read_unaided
 from ragft.report.contents import Provenance, ReportData
+from ragft.report.judge_reading import read_judge
 from ragft.report.measurements import (
     read_adapter,
     read_arm,
@@ -47,11 +49,15 @@ def load_report(run_dir: Path) -> ReportData:
         task_kind=task.optional_text("kind") or "qa",
         labels=task.texts("labels"),
         majority_share=task.number("majority_share"),
+        unaided=read_unaided(task.present("unaided")),
         retrieval=read_retrieval(metrics.present("retrieval")),
         retrievers=read_retrievers(metrics.present("retrievers")),
         adapters=tuple(read_adapter(name, node) for name, node in metrics.named("adapters")),
         counts=read_counts(data),
         findings=tuple(read_finding(node) for node in data.items("findings")),
+        checks=tuple(read_check(node) for node in data.items("checks")),
+        signatures=metrics.pairs("signatures"),
+        judge=read_judge(metrics.present("judge")),
         reused=metrics.texts("reused"),
         demands=read_demands(metrics),
         examples=examples,
@@ -110,6 +116,9 @@ def _example(row: Node) -> Example:
         answerable=row.flag("answerable", otherwise=True),
         group=row.optional_text("group"),
         variant=row.optional_text("variant"),
+        history=tuple(Turn(turn.text("input"), turn.text("output")) for turn in row.items("history")),
+        instructions=row.optional_text("instructions") or "",
+        terms=row.texts("terms"),
     )
 
 
@@ -129,16 +138,21 @@ def _answer(row: Node, example_ids: set[str]) -> Answer:
         prompt_tokens=row.required_count("prompt_tokens"),
         output_tokens=row.required_count("output_tokens"),
         seconds=row.required("seconds"),
-        finish_reason=cast("Literal['stop', 'length']", row.text("finish_reason")),
+        finish_reason=cast("FinishReason", row.text("finish_reason")),
         passage_ids=row.texts("passage_ids"),
         citations=row.texts("citations"),
         retrieval_seconds=row.required("retrieval_seconds"),
+        seed=row.count("seed"),
+        prompt=row.optional_text("prompt"),
+        invented_citations=row.count("invented_citations") or 0,
+        logprob=row.number("logprob"),
+        error=row.optional_text("error"),
     )
 
 
 def _score(row: Node) -> Score:
-    value, reason = row.number("value"), row.optional_text("reason")
-    return Score(row.text("arm"), row.text("example_id"), row.text("metric"), value, reason, row.count("seed"))
+    value, reason, prompt = row.number("value"), row.optional_text("reason"), row.optional_text("prompt")
+    return Score(row.text("arm"), row.text("example_id"), row.text("metric"), value, reason, row.count("seed"), prompt)
 
 
 def _passage(row: Node) -> Passage:

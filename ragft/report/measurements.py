@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ragft.records import Interval
+from ragft.report.arm_details import read_errors, read_labels_said, read_sureness
 from ragft.report.contents import (
     AdapterFacts,
     ArmFacts,
@@ -19,20 +19,13 @@ from ragft.report.contents import (
     RetrieverFacts,
     ShareOf,
 )
-from ragft.report.reading import Node
+from ragft.report.reading import Node, read_interval
 
 RETRIEVAL_PREFIX = "retrieval:"
 """What the arm of a retrieval metric begins with in metrics.json."""
 
 ABSTENTION_SHARES = ("coverage", "accuracy_on_answered", "answered_though_unanswerable", "abstained_though_answerable")
 """The shares of an arm's abstention, in the order in which they are shown."""
-
-
-def read_interval(node: Node | None) -> Interval | None:
-    """Return an interval, None where there is none."""
-    if node is None:
-        return None
-    return Interval(node.required("low"), node.required("high"), node.required("level"), node.text("method"))
 
 
 def read_metric(node: Node) -> MetricValue:
@@ -76,6 +69,12 @@ def read_arm(name: str, node: Node) -> ArmFacts:
         training_seconds=node.number("training_seconds"),
         index_seconds=node.number("index_seconds"),
         cost=_cost(node.present("cost")),
+        model=node.optional_text("model"),
+        shots_by=node.optional_text("shots_by") or "seed",
+        prompts=node.texts("prompts"),
+        errors=read_errors(node.present("errors")),
+        labels_said=read_labels_said(node.present("labels_said")),
+        sureness=read_sureness(node.present("selective")),
     )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ragft.report.contents import Gate, GateFacts, Pairs, SweepFacts, Trial, VerdictFacts
-from ragft.report.measurements import read_interval
-from ragft.report.reading import Node, read_object
+from ragft.report.reading import Node, read_interval, read_object
 
 
 def read_verdict(path: Path) -> VerdictFacts:

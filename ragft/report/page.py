@@ -21,6 +21,7 @@ from ragft.report.escaping import encodable
 from ragft.report.requirement_words import requirement_words
 from ragft.report.sections import sections
 from ragft.report.tradeoff_choices import tradeoff_choices
+from ragft.report.unaided_words import unaided_words
 
 
 def render_html(data: ReportData) -> str:
@@ -51,7 +52,8 @@ def _context(data: ReportData) -> dict[str, Any]:
         "level": formatting.percent(data.comparison.level),
         "rows": rows,
         "kinds": {row.name: row.kind for row in rows},
-        "bars": _bars(rows),
+        "bars": _bars(rows, None if data.unaided is None else data.unaided.mean),
+        "unaided": unaided_words(data),
         "currency": currency(data),
         "has_cost": any(row.cost.text != formatting.NA for row in rows),
         "has_memory": any(row.memory.text != formatting.NA for row in rows),
@@ -88,7 +90,10 @@ def gate_line(data: ReportData) -> str:
     return f"{held} of {len(data.gates.gates)} gate checks hold"
 
 
-def _bars(rows: list[ArmRow]) -> dict[str, Markup]:
+def _bars(rows: list[ArmRow], reference: float | None) -> dict[str, Markup]:
     ends = [[row.value, *((row.interval.low, row.interval.high) if row.interval else ())] for row in rows]
-    axis = score_axis(value for values in ends for value in values if value is not None)
-    return {row.name: score_bar(row.name, row.value, row.interval, axis, row.kind, row.seed_means) for row in rows}
+    axis = score_axis(value for values in [*ends, [reference]] for value in values if value is not None)
+    return {
+        row.name: score_bar(row.name, row.value, row.interval, axis, row.kind, row.seed_means, reference)
+        for row in rows
+    }

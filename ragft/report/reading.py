@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragft.errors import DataError
+from ragft.records import Interval
 
 HINT = "the run folder is incomplete or was written by another version: run `ragft compare` again"
 
@@ -122,6 +123,13 @@ class Node:
 
 def _words(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def read_interval(node: Node | None) -> Interval | None:
+    """Return an interval, None where there is none."""
+    if node is None:
+        return None
+    return Interval(node.required("low"), node.required("high"), node.required("level"), node.text("method"))
 
 
 def read_object(path: Path) -> Node:

@@ -12,15 +12,19 @@ from typing import Any
 
 from ragft.report import formatting, glossary
 from ragft.report.arm_rows import other_metrics
-from ragft.report.arm_tables import abstention_table, answer_table, cost_table, metric_table
+from ragft.report.arm_tables import abstention_table, answer_table, cost_table, error_rows, metric_tables
 from ragft.report.contents import ReportData
 from ragft.report.contrast_rows import ContrastGroups, ContrastRow, contrast_groups
 from ragft.report.explorer import explorer_json
 from ragft.report.forest import difference_axis, forest_axis, forest_row
+from ragft.report.judge_tables import judge_sentence, preference_table, question_table
+from ragft.report.label_table import label_table
 from ragft.report.losses import loss_curves
+from ragft.report.prompt_rows import prompt_rows
 from ragft.report.reader import reader_rows
 from ragft.report.requirement_words import limit_words
 from ragft.report.retriever_tables import retriever_differences, retriever_tables
+from ragft.report.sureness_plot import sureness_rows, without_sureness
 from ragft.report.sweep_plot import sweep_curve, trial_rows
 
 
@@ -73,9 +77,37 @@ def _forest(rows: Sequence[ContrastRow], margin: float | None) -> dict[str, Any]
 
 
 def _measures(data: ReportData) -> Section:
-    found = (metric_table(data), answer_table(data), abstention_table(data))
+    found = (*metric_tables(data), answer_table(data), abstention_table(data))
     tables = [table for table in found if table is not None]
-    return Section("measures", "Measures", {"tables": tables, "limits": limit_words(data)})
+    facts = {"tables": tables, "errors": error_rows(data), "limits": limit_words(data)}
+    return Section("measures", "Measures", facts)
+
+
+def _labels(data: ReportData) -> Section | None:
+    table = label_table(data)
+    return None if table is None else Section("labels", "Labels", {"table": table})
+
+
+def _prompts(data: ReportData) -> Section | None:
+    rows = prompt_rows(data)
+    return Section("prompts", "Prompts", {"rows": rows}) if rows else None
+
+
+def _sureness(data: ReportData) -> Section | None:
+    rows = sureness_rows(data)
+    return Section("sureness", "Sureness", {"rows": rows, "without": without_sureness(data)}) if rows else None
+
+
+def _judge(data: ReportData) -> Section | None:
+    if data.judge is None:
+        return None
+    facts = {
+        "said": judge_sentence(data.judge),
+        "questions": question_table(data.judge),
+        "preferences": preference_table(data.judge),
+        "caveats": [f"{note[:1].upper()}{note[1:]}." for note in data.judge.caveats],
+    }
+    return Section("judge", "Judge", facts)
 
 
 def _retrieval(data: ReportData) -> Section | None:
@@ -104,7 +136,9 @@ def _training(data: ReportData) -> Section | None:
 
 
 def _data(data: ReportData) -> Section:
-    return Section("data", "Data", {})
+    checked = {check.name for check in data.checks}
+    findings = [finding for finding in data.findings if finding.check not in checked]
+    return Section("data", "Data", {"findings": findings})
 
 
 def _cost(data: ReportData) -> Section | None:
@@ -127,6 +161,10 @@ _SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     _gates,
     _contrasts,
     _measures,
+    _labels,
+    _prompts,
+    _sureness,
+    _judge,
     _retrieval,
     _questions,
     _sweep,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ragft.errors import DataError
@@ -20,11 +20,24 @@ class Classification:
     input_field: str = "input"
     metrics: tuple[str, ...] = ("accuracy",)
     answers_stand_in_text: bool = False
+    can_abstain: bool = False
 
     @property
     def prompt_values(self) -> Mapping[str, str]:
-        """Return the labels as the prompt lists them: `A, B or C`."""
+        """Return the labels as the prompt lists them: `A, B or C`; raises DataError where there are not two."""
+        if len(self.labels) < 2:
+            raise DataError(
+                f"a classification needs two labels at least, and the examples have {list(self.labels)}",
+                "name the labels under task.labels",
+            )
         return {"labels": f"{', '.join(self.labels[:-1])} or {self.labels[-1]}"}
+
+    def queries(self, example: Example) -> tuple[str, ...]:
+        """Return the input."""
+        return (example.input,)
+
+    def unaided(self, example: Example) -> None:
+        """Return nothing: an input is no answer."""
 
     def completion(self, example: Example) -> str:
         """Return the label; raises DataError for one that the experiment does not list."""
@@ -51,6 +64,11 @@ class Classification:
     def supports(self, text: str, example: Example) -> bool:
         """Return True: a label does not stand in its evidence, so any passage of a gold document may be it."""
         return True
+
+
+def labels_of(examples: Iterable[Example]) -> tuple[str, ...]:
+    """Return the labels that stand in the references of examples, sorted: no file order decides what a prompt says."""
+    return tuple(sorted({reference for example in examples for reference in example.references}))
 
 
 def _whole_words(label: str) -> re.Pattern[str]:

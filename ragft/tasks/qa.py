@@ -1,4 +1,4 @@
-"""Question answering with short answers; the answer to an unanswerable question is to abstain."""
+"""Question answering, with short answers or long ones; the answer to an unanswerable question is to abstain."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from ragft.evaluation.answers import contains
 from ragft.prompts import ABSTENTION
 from ragft.records import Example
+from ragft.tasks import reading
+from ragft.tasks.asked import with_question_before
+from ragft.tasks.evidence import shares_words
 
 _LEAD_IN = re.compile(
     r"^\s*((the\s+)?answer(\s+to\s+(the|this)\s+question)?(\s+is\b\s*:?|\s*:)|a\s*:)\s*", re.IGNORECASE
@@ -27,21 +30,32 @@ _LEAD_INS = (
 )
 """The openings of `_LEAD_IN`, word by word."""
 
+_LONG = ("answer",)
+
 
 @dataclass(frozen=True, slots=True)
 class Qa:
-    """The task `qa`; an instance of Task."""
+    """The task `qa` with short answers; an instance of Task."""
 
     kind: str = "qa"
     prompt: str = "qa-short-1"
     input_field: str = "question"
     metrics: tuple[str, ...] = ("token_f1", "exact_match", "contains", "abstained")
+    labels: tuple[str, ...] = ()
     answers_stand_in_text: bool = True
+    can_abstain: bool = True
 
     @property
     def prompt_values(self) -> Mapping[str, str]:
         """Return nothing: the templates of this task have no placeholders of their own."""
         return {}
+
+    def queries(self, example: Example) -> tuple[str, ...]:
+        """Return the input, and the question before together with it where there was one."""
+        return with_question_before(example)
+
+    def unaided(self, example: Example) -> None:
+        """Return nothing: an input is no answer."""
 
     def completion(self, example: Example) -> str:
         """Return the first reference, or the abstention for an unanswerable question."""
@@ -50,7 +64,7 @@ class Qa:
     def parse(self, text: str) -> str:
         """Return the first line of what was said, without a lead-in such as "The answer is:" and citation marks."""
         first = next((line for line in _LEAD_IN.sub("", text).splitlines() if line.strip()), "")
-        return re.sub(r"\s*\[\d+\]", "", first).strip()
+        return reading.unmarked(first).strip()
 
     def settled(self, said: str) -> str:
         """Return what was said, and nothing while it may still turn out to be a lead-in such as "The answer is:"."""
@@ -60,3 +74,47 @@ class Qa:
     def supports(self, text: str, example: Example) -> bool:
         """Return whether a reference stands in the passage, as whole tokens; nothing supports an unanswerable one."""
         return bool(example.references) and contains(text, example.references) == 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LongQa:
+    """The task `qa` with long answers; an instance of Task."""
+
+    kind: str = "qa"
+    prompt: str = "qa-long-1"
+    input_field: str = "question"
+    metrics: tuple[str, ...] = ("rouge_l", "rouge1", "rouge2", "token_f1", "abstained", "answer_words")
+    labels: tuple[str, ...] = ()
+    answers_stand_in_text: bool = False
+    can_abstain: bool = True
+
+    @property
+    def prompt_values(self) -> Mapping[str, str]:
+        """Return nothing: the templates of this task have no placeholders of their own."""
+        return {}
+
+    def queries(self, example: Example) -> tuple[str, ...]:
+        """Return the input, and the question before together with it where there was one."""
+        return with_question_before(example)
+
+    def unaided(self, example: Example) -> None:
+        """Return nothing: an input is no answer."""
+
+    def completion(self, example: Example) -> str:
+        """Return the first reference, or the abstention for an unanswerable question."""
+        return example.references[0] if example.answerable else ABSTENTION
+
+    def parse(self, text: str) -> str:
+        """Return all of what was said, without a lead-in such as "Answer:" and citation marks.
+
+        Unlike in a short answer, "The answer is" goes only with a colon: here it begins a sentence.
+        """
+        return reading.unmarked(reading.without_lead_in(text, _LONG)).strip()
+
+    def settled(self, said: str) -> str:
+        """Return what was said, and nothing while it may still turn out to be a lead-in."""
+        return reading.settled(said, _LONG, may_be_quoted=False)
+
+    def supports(self, text: str, example: Example) -> bool:
+        """Return whether half of the words of a reference stand in the passage."""
+        return shares_words(text, example.references)

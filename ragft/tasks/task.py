@@ -32,13 +32,34 @@ class Task(Protocol):
         ...
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that an answer may be; none where answers are free."""
+        ...
+
+    @property
     def answers_stand_in_text(self) -> bool:
         """Whether a reference is a string that can stand in a passage, so that retrieval can be judged by it."""
         ...
 
     @property
+    def can_abstain(self) -> bool:
+        """Whether to say that one does not know can be right, so that abstentions are counted."""
+        ...
+
+    @property
     def prompt_values(self) -> Mapping[str, str]:
         """Values of the template's own placeholders."""
+        ...
+
+    def queries(self, example: Example) -> tuple[str, ...]:
+        """Return what a retriever is asked for the example; the rankings of several queries are fused."""
+        ...
+
+    def unaided(self, example: Example) -> str | None:
+        """Return the answer that needs no model, such as the input copied; None where there is no such answer.
+
+        An arm that scores below it has learnt nothing worth shipping.
+        """
         ...
 
     def completion(self, example: Example) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -26,6 +29,12 @@ PATIENCE = timedelta(days=30)
 
 FAREWELL = timedelta(seconds=20)
 """How long a process that failed waits for the main one to take up its error, where that cannot see it leave."""
+
+LOOK_S = 1.0
+"""Seconds between two looks at whether the launcher is still there."""
+
+GRACE_S = 10.0
+"""Seconds that processes without a launcher have to end by themselves, and to write down that they were interrupted."""
 
 
 class Team:
@@ -89,6 +98,26 @@ def n_processes() -> int:
 def is_helper() -> bool:
     """Return whether a launcher started this process to help the main one."""
     return n_processes() > 1 and int(os.environ.get("RANK", "0")) > 0
+
+
+def end_with(launcher: int) -> None:
+    """Make this process end within seconds of its launcher, the process id of its parent when it started.
+
+    A launcher that is killed can end nobody: its processes would train on unseen, or look for its store for PATIENCE.
+    Where neither torchrun nor accelerate started this process, it stays: a shell may end before what it began.
+    """
+    if dist.is_torchelastic_launched():
+        threading.Thread(target=_end_with, args=(launcher,), daemon=True).start()
+
+
+def _end_with(launcher: int) -> None:
+    """End the main process as Ctrl-C does, and whatever then goes on, or waits in torch's code and hears no signal."""
+    while os.getppid() == launcher:
+        time.sleep(LOOK_S)
+    if not is_helper():  # those go later: the main process would tell of another one that died
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)
 
 
 @cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragft.errors import DataError
-from ragft.models.turns import end_of_turn, ids_of
+from ragft.models.turns import end_of_turn, ids_of, pair_ids, reads_prompts_apart
 from ragft.prompts import defused
 
 TextKind = Literal["closed_book", "context", "documents", "replay"]
@@ -66,17 +66,12 @@ def tokenized(texts: Sequence[TrainingText], tokenizer: Any, limit: int | None) 
     end = end_of_turn(tokenizer)
     rows = [_tokens(text, tokenizer, end) for text in texts]
     for text, row in zip(texts, rows, strict=True):
-        length = max(len(row.prompt), len(row.completion)) if _reads_apart(tokenizer) else row.length
+        length = max(len(row.prompt), len(row.completion)) if reads_prompts_apart(tokenizer) else row.length
         if limit is not None and length > limit:
             raise DataError(
                 f"training example {row.id!r} has {length} tokens, and the model reads {limit}", _shorter(text.kind)
             )
     return rows
-
-
-def _reads_apart(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Return whether the tokenizer is that of an encoder-decoder model, as `load_tokenizer` has marked it."""
-    return bool(getattr(tokenizer, "is_encoder_decoder", False))
 
 
 def _shorter(kind: TextKind) -> str:
@@ -88,27 +83,13 @@ def _shorter(kind: TextKind) -> str:
 
 
 def _tokens(text: TrainingText, tokenizer: Any, end: int) -> TrainingTokens:  # noqa: ANN401
-    if _reads_apart(tokenizer):
-        prompt = tuple(tokenizer(text.prompt, add_special_tokens=not tokenizer.chat_template)["input_ids"])
-        completion = ids_of(tokenizer, text.completion)
+    if text.ids and not reads_prompts_apart(tokenizer):
+        prompt, completion = ids_of(tokenizer, text.prompt), text.ids
     else:
-        prompt = ids_of(tokenizer, text.prompt)
-        completion = text.ids or _following(text, tokenizer, prompt)
+        prompt, completion = pair_ids(tokenizer, text.prompt, text.completion)
     if not completion:
         raise DataError(f"training example {text.id!r} has no label tokens: its answer is empty")
     return TrainingTokens(text.id, prompt, completion if text.ids else (*completion, end))
-
-
-def _following(text: TrainingText, tokenizer: Any, prompt: tuple[int, ...]) -> tuple[int, ...]:  # noqa: ANN401
-    """Return the completion's tokens as they stand behind the prompt's, or on their own where the two would merge.
-
-    Some tokenizers put a blank before every text that they are given: alone, `green` would be two words apart.
-    """
-    if not text.completion:
-        return ()
-    whole = ids_of(tokenizer, text.prompt + text.completion)
-    joins = whole[: len(prompt)] == prompt and len(whole) > len(prompt)
-    return whole[len(prompt) :] if joins else ids_of(tokenizer, text.completion)
 
 
 def windows(id_: str, title: str, text: str, tokenizer: Any, block: int, kind: TextKind) -> list[TrainingText]:  # noqa: ANN401

@@ -65,10 +65,16 @@ class CompletionTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,  # noqa: ANN401
     ) -> Any:  # noqa: ANN401
-        """Return the loss of one micro-batch, with logits at the completion's positions only."""
+        """Return the loss of one micro-batch, with logits at the completion's positions only.
+
+        Over the labels of a whole step (`num_items_in_batch`) it is times the number of processes, because their
+        gradients are averaged.
+        """
         total, n_labels, outputs = completion_loss(model, inputs)
-        count = n_labels if num_items_in_batch is None else num_items_in_batch
-        loss = total / count
+        if num_items_in_batch is None:
+            loss = total / n_labels
+        else:
+            loss = total / num_items_in_batch * self.accelerator.num_processes
         if not torch.isfinite(loss):
             raise RagftError(
                 f"the training loss is {loss.item()} at step {self.state.global_step + 1}",

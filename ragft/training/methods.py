@@ -25,9 +25,6 @@ from ragft.models.language_model import LanguageModel, auto_class, reads_apart
 INITIAL = "initial"
 """Name of the folder for an adapter's first value, where the initialisation took it out of the base weights."""
 
-FULL_BYTES = 16
-"""Bytes that full fine-tuning needs per weight: float32 weight and gradient, and AdamW's two averages."""
-
 
 def check_hardware(peft: PeftConfig, device: torch.device) -> None:
     """Raise RagftError where this machine cannot train by the method: QLoRA needs CUDA and bitsandbytes."""

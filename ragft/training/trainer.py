@@ -68,20 +68,6 @@ class AdapterTrainer(CompletionTrainer):
         )
         return self.optimizer
 
-    def compute_loss(
-        self,
-        model: Any,  # noqa: ANN401 - the Trainer's signature
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
-        """Return the loss; with several processes times their number, because their gradients are averaged."""
-        found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        scale = 1 if num_items_in_batch is None else self.accelerator.num_processes
-        if scale == 1:
-            return found
-        return (found[0] * scale, found[1]) if return_outputs else found * scale
-
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:  # noqa: ANN401
         """Do one forward and backward pass; a failure names the examples of the batch and the knobs."""
         step, number = self._place

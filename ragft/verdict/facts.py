@@ -51,6 +51,8 @@ class Limits:
 class ArmFacts:
     """What an arm is made of and what was measured of it beside its scores; None for what was not measured."""
 
+    model: str | None = None
+    """Name of its model, None for the experiment's own."""
     adapter: str | None = None
     """Name of its adapter."""
     retrieval: ContextKind = "none"
@@ -70,6 +72,10 @@ class ArmFacts:
     """Time to index every document once, in seconds."""
     leaves_machine: bool = False
     """Whether questions or passages are sent to another machine."""
+    in_process: bool = True
+    """Whether its model runs here; the hours of another machine are not ours to count."""
+    token_prices: tuple[float, float] | None = None
+    """What a million of its prompt tokens and of its output tokens cost, None for the prices of all arms."""
     citing_share: float | None = None
     """Share of its answers that cite a passage; None without passages."""
     truncated_share: float | None = None
@@ -191,7 +197,15 @@ class Case:
 
     def cost(self, arm: str) -> CostRow | None:
         """Return what a candidate costs; None where nothing is priced or something priced was not measured."""
-        return cost_row(self.arms[arm].usage, self.prices, self.mean(arm), self.requirements.facts_change_days)
+        facts, prices, usage = self.arms[arm], self.prices, self.arms[arm].usage
+        if facts.token_prices is not None:
+            prompt, output = facts.token_prices
+            prices = replace(prices, million_prompt_tokens=prompt, million_output_tokens=output)
+        if not facts.in_process:
+            if prices.million_prompt_tokens is None and prices.million_output_tokens is None:
+                return None
+            usage = replace(usage, seconds_per_question=0.0)
+        return cost_row(usage, prices, self.mean(arm), self.requirements.facts_change_days)
 
 
 def _turned(contrast: ContrastResult) -> ContrastResult:

@@ -250,9 +250,14 @@ def caveats(found: Judgement) -> tuple[str, ...]:
     )
 
 
+_ABOUT = {"training": "Training: ", "judge": "Judge: ", "unaided": ""}
+"""What stands before a finding that is none on the data."""
+
+
 def _findings(found: Judgement) -> Iterator[str]:
     for finding in found.case.findings:
-        yield f"{'Training' if finding.check == 'training' else 'Data'}: {finding.message.rstrip('.')}."
+        said = f"{_ABOUT.get(finding.check, 'Data: ')}{finding.message.rstrip('.')}."
+        yield f"{said[0].upper()}{said[1:]}"
 
 
 def _doubts(found: Judgement) -> Iterator[str]:

@@ -28,7 +28,7 @@ from ragft.generation.local import LocalGenerator
 from ragft.models.language_model import LanguageModel, convert_gguf, load
 from ragft.models.sources import resolve
 from ragft.prompts import TEMPLATES, render
-from ragft.records import Passage
+from ragft.records import Example, Passage
 from ragft.tasks.qa import Qa
 from ragft.workspace import Workspace
 
@@ -62,8 +62,8 @@ def build_prompts(model: LanguageModel, documents: Path, examples: Path) -> tupl
 
 def _filled(model: LanguageModel, question: str, passages: list[Passage]) -> str:
     """Return the prompt with as many whole passages as bring it nearest to `PROMPT_TOKENS`."""
-    template = TEMPLATES["qa-short-1"]
-    prompts = [render(model.tokenizer, template, question, passages=passages[:count]) for count in range(1, 8)]
+    template, example = TEMPLATES["qa-short-1"], Example("asked", question, ())
+    prompts = [render(model.tokenizer, template, example, passages=passages[:count]) for count in range(1, 8)]
     return min(prompts, key=lambda prompt: abs(len(model.tokenizer(prompt)["input_ids"]) - PROMPT_TOKENS))
 
 

@@ -36,6 +36,10 @@ import yaml
 
 from ragft import jsonl
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tiny_bert import write_tiny_bert
+
 KINDS = ("dense", "bm25", "hybrid")
 OPTIONS: tuple[tuple[str, ...], ...] = ((), (), (), (), (), ("--rebuild",))
 AIMED = 0.75
@@ -145,36 +149,9 @@ def source_root() -> Path:
 
 
 def write_embedder(folder: Path) -> Path:
-    """Write a sentence-transformers model: a two-layer BERT with random weights that reads words letter by letter."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Pooling, Transformer
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
-
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    """Write a sentence-transformers model that reads the words of the documents, and others letter by letter."""
     letters = sorted("abcdefghijklmnopqrstuvwxyz0123456789.?,")
-    pieces = [*special, *WORDS, *letters, *(f"##{letter}" for letter in letters)]
-    tokenizer = Tokenizer(models.WordPiece({p: n for n, p in enumerate(pieces)}, unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 3), ("[CLS]", 2))
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, mask_token="[MASK]", model_max_length=128, **names)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=128,
-        max_position_embeddings=128,
-    )
-    torch.manual_seed(11)
-    BertModel(config).save_pretrained(folder / "bert")
-    fast.save_pretrained(folder / "bert")
-    transformer = Transformer(str(folder / "bert"), max_seq_length=128)
-    SentenceTransformer(modules=[transformer, Pooling(64, "mean")], device="cpu").save(str(folder / "model"))
-    return folder / "model"
+    return write_tiny_bert(folder / "model", [*WORDS, *letters, *(f"##{letter}" for letter in letters)], width=64)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ragft import jsonl
-from ragft.evaluation.answers import score_answers
 from ragft.evaluation.comparison import compare_arms
+from ragft.evaluation.metrics import score_answers
 from ragft.records import Answer, Example, Passage
 from ragft.report import load_report, render_html, render_markdown
 

@@ -32,7 +32,7 @@ from ragft.config import AdapterConfig
 from ragft.models.language_model import LanguageModel, convert_gguf, load
 from ragft.models.sources import resolve
 from ragft.prompts import TEMPLATES, render
-from ragft.records import Passage
+from ragft.records import Example, Passage
 from ragft.training.batching import drawn_order
 from ragft.training.examples import TrainingText, TrainingTokens, tokenized
 from ragft.training.methods import adapted
@@ -95,7 +95,8 @@ def build_rows(model: LanguageModel, data: Path, case: str) -> list[TrainingToke
         gold = documents[row["gold_doc_ids"][0]]
         passage = Passage(gold["id"], gold["id"], gold["title"], gold["text"], 0, len(gold["text"]))
         passages = [passage] if case == "with passage" else []
-        prompt = render(model.tokenizer, TEMPLATES["qa-short-1"], row["question"], passages=passages)
+        example = Example(row["id"], row["question"], tuple(row["answers"]))
+        prompt = render(model.tokenizer, TEMPLATES["qa-short-1"], example, passages=passages)
         texts.append(TrainingText(row["id"], prompt, row["answers"][0]))
     return tokenized(texts, model.tokenizer, None)
 

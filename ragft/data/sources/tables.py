@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +12,7 @@ from ragft.data.sources.bounded import open_regular, read_limited
 from ragft.data.sources.extras import extra_module
 from ragft.data.sources.found import Item, SetAside, UnreadableError, brief, printable
 from ragft.data.sources.plain import decoded
-from ragft.data.sources.rows import Columns
+from ragft.data.sources.rows import Columns, Row, Shape, column_of
 from ragft.errors import DataError
 
 PARQUET_ROWS_AT_ONCE = 256
@@ -27,14 +27,43 @@ def read_table(file: Path, columns: Columns, limit: int) -> Iterator[Item]:
         limit: Largest row in bytes, and largest file where the format must be read whole (.json).
 
     Raises:
+        DataError: Columns that the file does not have; a metadata field that no object of a JSON file has, at the end.
+    """
+    never_seen, fields = set(columns.metadata), dict[str, None]()
+    for row in read_rows(file, columns, limit):
+        if isinstance(row, SetAside):
+            yield row
+            continue
+        where, values = row
+        if never_seen:
+            never_seen = {name for name in never_seen if column_of(name, values) is None}
+            fields.update(dict.fromkeys(values))
+        yield columns.item(values, where)
+    if never_seen and fields:
+        name = next(column for column in columns.metadata if column in never_seen)
+        raise DataError(f"{printable(file)}: no column {name!r}; the columns are {', '.join(fields)}")
+
+
+def read_rows(file: Path, shape: Shape, limit: int) -> Iterator[Row]:
+    """Yield the rows of a file as (place, values), and in place of what cannot be read the reason.
+
+    The place is `file:line`, or `file: row N` (from 1) in Parquet and in the list of a JSON file. A file without any
+    row gives one reason: that it is empty.
+
+    Args:
+        file: A .csv, .tsv, .json, .jsonl or .parquet file.
+        shape: Which columns there must be, and which are looked at.
+        limit: Largest row in bytes, and largest file where the format must be read whole (.json).
+
+    Raises:
         DataError: Columns that the file does not have.
     """
     where = printable(file)
     n_rows = 0
     try:
-        for item in _items(file, columns, limit, where):
+        for row in _rows(file, shape, limit, where):
             n_rows += 1
-            yield item
+            yield row
         if n_rows == 0:
             raise UnreadableError("the file is empty")
     except UnreadableError as error:
@@ -43,18 +72,20 @@ def read_table(file: Path, columns: Columns, limit: int) -> Iterator[Item]:
         yield SetAside(where, f"cannot be read: {error.strerror or brief(error)}")
 
 
-def _items(file: Path, columns: Columns, limit: int, where: str) -> Iterator[Item]:
+def _rows(file: Path, shape: Shape, limit: int, where: str) -> Iterator[Row]:
     match file.suffix.lower():
         case ".csv":
-            return _csv(file, columns, limit, where, ",")
+            return _csv(file, shape, limit, where, ",")
         case ".tsv":
-            return _csv(file, columns, limit, where, "\t")
+            return _csv(file, shape, limit, where, "\t")
         case ".jsonl":
-            return _objects(_json_lines(file, limit, where), columns, where)
+            return _json_lines(file, limit, where)
         case ".json":
-            return _objects(_json_rows(decoded(read_limited(file, limit)), where, columns.text), columns, where)
+            # Never more than the file has: reading sets that much memory aside at once.
+            raw = read_limited(file, min(limit, file.stat().st_size))
+            return _json_rows(decoded(raw), where, shape.marks)
         case _:
-            return _parquet(file, columns, limit, where)
+            return _parquet(file, shape, limit, where)
 
 
 class _Lines:
@@ -79,7 +110,7 @@ class _Lines:
             offset += len(line)
 
 
-def _csv(file: Path, columns: Columns, limit: int, where: str, delimiter: str) -> Iterator[Item]:
+def _csv(file: Path, shape: Shape, limit: int, where: str, delimiter: str) -> Iterator[Row]:
     # The limit is the module's own state; it is only ever raised, since others may rely on theirs.
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     with open_regular(file) as stream:
@@ -92,11 +123,11 @@ def _csv(file: Path, columns: Columns, limit: int, where: str, delimiter: str) -
             if header is None:
                 return
             _check_header(header, lines.bad_byte)
-            columns.check(header, where)
+            shape.check(header, where)
             start = reader.line_num + 1
             for cells in reader:
                 if cells:
-                    yield _csv_item(header, cells, columns, f"{where}:{start}", lines)
+                    yield _csv_row(header, cells, f"{where}:{start}", lines)
                 start = reader.line_num + 1
         except csv.Error as error:
             yield SetAside(f"{where}:{start}", f"cannot be read from here on: {error}")
@@ -110,36 +141,13 @@ def _check_header(header: list[str], bad_byte: int | None) -> None:
         raise UnreadableError(f"two columns are called {twice!r}")
 
 
-def _csv_item(header: list[str], cells: list[str], columns: Columns, where: str, lines: _Lines) -> Item:
+def _csv_row(header: list[str], cells: list[str], where: str, lines: _Lines) -> Row:
     bad_byte, lines.bad_byte = lines.bad_byte, None
     if bad_byte is not None:
         return SetAside(where, f"not UTF-8 text (byte {bad_byte}); save the file as UTF-8")
     if len(cells) != len(header):
         return SetAside(where, f"the row has {len(cells)} cells and the header {len(header)}")
-    return columns.item(dict(zip(header, cells, strict=True)), where)
-
-
-Row = tuple[str, dict[str, Any]] | SetAside
-"""An object with its place, or one that is none."""
-
-
-def _objects(rows: Iterator[Row], columns: Columns, where: str) -> Iterator[Item]:
-    """Yield the documents of JSON objects, each of which may have its own fields.
-
-    Raises DataError, at the end, for a metadata field that no object has: it is a wrong name.
-    """
-    never_seen, fields = set(columns.metadata), dict[str, None]()
-    for row in rows:
-        if isinstance(row, SetAside):
-            yield row
-            continue
-        never_seen.difference_update(row[1])
-        if never_seen:
-            fields.update(dict.fromkeys(row[1]))
-        yield columns.item(row[1], row[0])
-    if never_seen and fields:
-        name = next(column for column in columns.metadata if column in never_seen)
-        raise DataError(f"{where}: no column {name!r}; the columns are {', '.join(fields)}")
+    return where, dict(zip(header, cells, strict=True))
 
 
 def _json_lines(file: Path, limit: int, where: str) -> Iterator[Row]:
@@ -167,10 +175,10 @@ def _json_line(line: bytes, place: str, offset: int) -> Row:
         return SetAside(place, str(error))
 
 
-def _json_rows(text: str, where: str, text_column: str) -> Iterator[Row]:
+def _json_rows(text: str, where: str, marks: Sequence[str]) -> Iterator[Row]:
     """Yield the objects of a JSON file: of its list, of the one list of objects in its object, or the object itself."""
     value = _loaded(text)
-    if isinstance(value, dict) and text_column in value:
+    if isinstance(value, dict) and any(column_of(mark, value) is not None for mark in marks):
         yield where, value
         return
     if isinstance(value, dict):
@@ -178,7 +186,7 @@ def _json_rows(text: str, where: str, text_column: str) -> Iterator[Row]:
         value = lists[0] if len(lists) == 1 else None
     if not isinstance(value, list):
         raise UnreadableError(
-            f"expected a list of objects, an object with one list of objects, or one with the field {text_column!r}"
+            f"expected a list of objects, an object with one list of objects, or one with the field {marks[0]!r}"
         )
     for number, row in enumerate(value, start=1):
         yield _row(row, f"{where}: row {number}")
@@ -200,7 +208,7 @@ def _row(value: object, place: str) -> Row:
     return place, value
 
 
-def _parquet(file: Path, columns: Columns, limit: int, where: str) -> Iterator[Item]:
+def _parquet(file: Path, shape: Shape, limit: int, where: str) -> Iterator[Row]:
     parquet = extra_module("pyarrow.parquet", "parquet", "reading Parquet")
     open_regular(file).close()
     try:
@@ -210,19 +218,12 @@ def _parquet(file: Path, columns: Columns, limit: int, where: str) -> Iterator[I
         raise UnreadableError(f"not a readable Parquet file: {brief(error)}") from None
     with table:
         _check_header(names, None)
-        columns.check(names, where)
-        wanted = [name for name in dict.fromkeys((*columns.required, columns.title or columns.id)) if name in names]
-        yield from _parquet_rows(table, wanted, columns, limit, where)
+        shape.check(names, where)
+        yield from _parquet_rows(table, shape.chosen(names), limit, where)
 
 
-def _parquet_rows(
-    table: Any,  # noqa: ANN401 - a file of pyarrow
-    wanted: list[str],
-    columns: Columns,
-    limit: int,
-    where: str,
-) -> Iterator[Item]:
-    batches = table.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE, columns=wanted)
+def _parquet_rows(table: Any, chosen: list[str], limit: int, where: str) -> Iterator[Row]:  # noqa: ANN401 - pyarrow's
+    batches = table.iter_batches(batch_size=PARQUET_ROWS_AT_ONCE, columns=chosen)
     number = 0
     while True:
         try:
@@ -237,4 +238,4 @@ def _parquet_rows(
             if sum(len(value) for value in row.values() if isinstance(value, str | bytes)) > limit:
                 yield SetAside(place, f"over the limit of {limit / 1e6:g} MB (max_megabytes)")
             else:
-                yield columns.item(row, place)
+                yield place, row
