@@ -199,6 +199,7 @@ class Bench:
             embed=self.embed if data.checks.near_duplicates == "embedding" else None,
             training_documents=self.documents if learnt else None,
             max_new_tokens=self.experiment.generation.max_new_tokens,
+            evidence=task.kind != "translation",
             **({"n_tokens": model.count} if isinstance(model, LocalModel) else {}),
         )
 

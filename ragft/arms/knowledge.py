@@ -269,10 +269,10 @@ class Knowledge:
         return tuple(gold[:top_k]) if gold else self.context("index", [example])[0]
 
     def gold(self, example: Example) -> list[Passage]:
-        """Return the passages of the gold documents, without the input's own; those with an answer in them first."""
+        """Return the passages of the gold documents, those in which an answer stands first."""
         task = self._bench.task
-        ids = [id_ for id_ in example.gold_document_ids if id_ != example.input_document_id]
-        return gold_passages(self.passages_of(ids), ids, lambda text: task.supports(text, example))
+        gold = self.passages_of(example.gold_document_ids)
+        return gold_passages(gold, example.gold_document_ids, lambda text: task.supports(text, example))
 
     def passages_of(self, document_ids: Iterable[str]) -> list[Passage]:
         """Return every passage of these documents, in the order of the ids and then of the text."""

@@ -114,7 +114,7 @@ Task = Annotated[
 
 MAX_NEW_TOKENS = {
     "qa": 32,
-    "summarization": 80,
+    "summarization": 128,
     "translation": 160,
     "classification": 16,
     "chat": 96,

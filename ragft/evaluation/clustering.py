@@ -8,7 +8,9 @@ from ragft.records import Example
 
 
 def cluster_of(example: Example) -> str:
-    """Return what the example is drawn with: its first gold document, else its group, else itself."""
+    """Return what the example is drawn with: its input's or its first gold document, else its group, else itself."""
+    if example.input_document_id is not None:
+        return f"document:{example.input_document_id}"
     if example.gold_document_ids:
         return f"document:{example.gold_document_ids[0]}"
     return f"group:{example.group}" if example.group else f"example:{example.id}"

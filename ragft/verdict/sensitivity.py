@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import assert_never
 
 from ragft.evaluation.comparison import Comparison
+from ragft.evaluation.metrics import ANSWER_METRICS
 from ragft.verdict.facts import Case
 from ragft.verdict.knobs import Direction, Knob, Outcome, knobs, outcome_of
 from ragft.verdict.rules import Decision, Judgement, judge
@@ -23,8 +24,8 @@ HALVINGS = 40
 WEIGHT_STEPS = 20
 """Weights are found to the twentieth part."""
 
-NOT_A_QUALITY = frozenset({"abstained"})
-"""Metrics of which more is not better, so that they weigh nothing."""
+NATS = "gold_loglik"
+"""A metric on a scale of its own, which cannot be blended with one from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +201,11 @@ def _weights(case: Case, now: Judgement, comparison_at: ComparisonAt) -> Iterato
             yield _weight_flip(case.metric, metric, at, alone, base)
 
 
+def _weighs(metric: str) -> bool:
+    """Return whether more of a metric is better, on the scale of the others."""
+    return metric != NATS and (metric not in ANSWER_METRICS or ANSWER_METRICS[metric].ranks)
+
+
 def _shared_metrics(case: Case, arms: Collection[str]) -> list[str]:
     """Return the other metrics that are defined on every answer of every arm."""
     cells = {(e.arm, e.metric): e for e in case.comparison.estimates}
@@ -208,7 +214,7 @@ def _shared_metrics(case: Case, arms: Collection[str]) -> list[str]:
         name
         for name in names
         if name != case.metric
-        and name not in NOT_A_QUALITY
+        and _weighs(name)
         and all((cell := cells.get((arm, name))) and cell.mean is not None and not cell.n_unscored for arm in arms)
     ]
 

@@ -14,13 +14,18 @@ Supports = Callable[[str, Example], bool]
 """Whether a text holds an answer to an example."""
 
 
-def gold_checks(documents: Sequence[Document], splits: Splits, supports: Supports | None) -> Iterator[DataCheck]:
-    """Yield the checks on gold documents; none without documents, and the last only where answers stand in text."""
+def gold_checks(
+    documents: Sequence[Document], splits: Splits, supports: Supports | None, *, evidence: bool = True
+) -> Iterator[DataCheck]:
+    """Yield the checks on gold documents; none without documents, and the last only where answers stand in text.
+
+    `evidence` says that answers come out of documents.
+    """
     if not documents:
         return
     known = {document.id: document for document in documents}
     yield _gold_missing(known, (*splits.train, *splits.dev, *splits.eval))
-    yield _no_gold(splits.eval)
+    yield _no_gold(splits.eval, grave=evidence)
     if supports is not None:
         yield _gold_lacks_answer(known, splits, supports)
 
@@ -38,16 +43,20 @@ def _gold_missing(known: Mapping[str, Document], examples: Sequence[Example]) ->
     )
 
 
-def _no_gold(examples: Sequence[Example]) -> DataCheck:
-    """Find answerable eval examples without gold documents: no oracle context, no retrieval metric for them."""
-    answerable = [example for example in examples if example.answerable]
+def _no_gold(examples: Sequence[Example], *, grave: bool) -> DataCheck:
+    """Find answerable eval examples without gold documents: no oracle context, no retrieval metric for them.
+
+    Not looked at where the input is itself a document. A sentence to be translated may well hold no term of the
+    glossary, so that is `grave` only where answers come out of documents.
+    """
+    answerable = [example for example in examples if example.answerable and example.input_document_id is None]
     bare = tuple(example.id for example in answerable if not example.gold_document_ids)
     title = "eval examples without gold documents"
     if not bare:
         message = "every answerable eval example names a gold document"
         return DataCheck("no_gold", title, len(answerable), 0, "ok", message)
     message = f"{len(bare)} answerable eval examples name no gold document: retrieval is not measured on them"
-    return DataCheck("no_gold", title, len(answerable), len(bare), "warning", message, bare)
+    return DataCheck("no_gold", title, len(answerable), len(bare), "warning" if grave else "note", message, bare)
 
 
 def _gold_lacks_answer(known: Mapping[str, Document], splits: Splits, supports: Supports) -> DataCheck:

@@ -36,6 +36,8 @@ class CheckScope:
     those of a classification, None for every other task. `embed` turns inputs into unit vectors, for near-duplicates by
     embedding; without it they are not looked for. `training_documents` are those that an adapter is trained on, None
     where no adapter reads documents. `n_tokens` counts the tokens of a reference; without a tokenizer, its words.
+    `evidence` says that answers come out of documents, so that an example without gold documents is a flaw; a sentence
+    to be translated may hold no term of the glossary.
     """
 
     min_examples: int = 1
@@ -47,6 +49,7 @@ class CheckScope:
     training_documents: Sequence[Document] | None = None
     max_new_tokens: int | None = None
     n_tokens: Callable[[str], int] = _words
+    evidence: bool = True
 
 
 def examine(documents: Sequence[Document], splits: Splits, scope: CheckScope) -> tuple[DataCheck, ...]:
@@ -62,7 +65,7 @@ def _checks(documents: Sequence[Document], splits: Splits, scope: CheckScope) ->
     yield from shared_facts(items)
     if scope.config.training_documents and scope.training_documents is not None and scope.labels is None:
         yield leak_documents(splits.eval, scope.training_documents)
-    yield from gold_checks(documents, splits, scope.supports)
+    yield from gold_checks(documents, splits, scope.supports, evidence=scope.evidence)
     yield repeats(items.eval)
     if scope.labels is not None or scope.supports is not None:
         yield contradictions(items)

@@ -43,7 +43,8 @@ def example_of(cells: Cells, id_: str, layout: Layout, texts: Texts) -> Example:
         id=id_,
         input=asked.input,
         references=references,
-        gold_document_ids=cells.texts(fields.gold_document_ids),
+        # What is found beside the input is asked of retrieval; the input's own document is given already.
+        gold_document_ids=tuple(id_ for id_ in cells.texts(fields.gold_document_ids) if id_ != asked.document),
         answerable=answerable,
         group=cells.text(fields.group),
         variant=cells.text(fields.variant),
