@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import Json, SmallExperiment, eval_rows, news, read
-from openai_server import ChatServer, breaks_off, chat_server, completion, says, send
+from openai_server import ChatServer, breaks_off, chat_server, completion, event, hangs, says, send, streams
 
 from ragft.jsonl import read_rows
 
@@ -38,7 +38,14 @@ def hosted(experiment: SmallExperiment, server: ChatServer, monkeypatch: pytest.
     """The small experiment with a local arm and two on the server."""
     monkeypatch.setenv("KEY", "secret-key-1")
     prices = {"million_prompt_tokens": 10.0, "million_output_tokens": 100.0}
-    model = {"kind": "openai", "endpoint": server.address, "source": "big", "api_key": "${KEY}", "retries": 1}
+    model = {
+        "kind": "openai",
+        "endpoint": server.address,
+        "source": "big",
+        "api_key": "${KEY}",
+        "retries": 1,
+        "timeout_s": 2,
+    }
     experiment.config["models"] = {"hosted": {**model, "prices": prices}}
     arms = {"base": {}, "hosted": {"model": "hosted"}, "hosted_rag": {"model": "hosted", "retrieval": "index"}}
     experiment.config["compare"] |= {"arms": arms, "contrasts": [["hosted", "base"]], "latency_questions": 0}
@@ -74,10 +81,9 @@ def test_a_hosted_model_is_an_arm_beside_a_local_one(hosted: SmallExperiment, se
 def test_what_a_server_refuses_is_counted_and_asked_again_by_the_next_run(
     hosted: SmallExperiment, server: ChatServer
 ) -> None:
-    """429, 500, half a response and nonsense, each more often than it is tried: those answers fail, no other does."""
-    faults = itertools.cycle(
-        [says("slow down", 429, **{"Retry-After": "0"}), says("oops", 500), breaks_off, says("hm")]
-    )
+    """429, 500, half a response, nonsense and nothing, twice each: those answers fail, and no other."""
+    slow = says("slow down", 429, **{"Retry-After": "0"})
+    faults = itertools.cycle([slow, says("oops", 500), breaks_off, says("hm"), hangs(server)])
 
     def flaky(handler: Any, request: Json) -> None:
         (next(faults) if "Aldmoor" in question_of(request) else knows)(handler, request)
@@ -118,6 +124,32 @@ def test_too_many_failures_leave_an_arm_out(hosted: SmallExperiment, server: Cha
     hosted.run("compare")
     verdict = read(hosted.latest_run() / "verdict.json")
     assert "hosted" in dict(verdict["not_comparable"])
+
+
+def test_an_experiment_may_have_no_local_model_at_all(hosted: SmallExperiment, server: ChatServer) -> None:
+    """Its standard arms need no training, and no model is loaded, not even a tokenizer."""
+    hosted.config["model"] = hosted.config.pop("models")["hosted"]
+    del hosted.config["adapters"]
+    del hosted.config["compare"]["arms"]
+    hosted.config["compare"]["contrasts"] = []
+    run = hosted.save().compare()
+    arms = read(run / "metrics.json")["arms"]
+    assert list(arms) == ["base", "few_shot", "rag", "oracle", "random_context"]
+    assert not any(arm["in_process"] for arm in arms.values())
+    result = hosted.run("finetune")
+    assert result.exit_code == 1
+    assert "defines no adapters" in result.output
+
+
+def test_a_hosted_arm_answers_questions_word_by_word(hosted: SmallExperiment, server: ChatServer) -> None:
+    server.usual = streams(
+        [event("The answer "), event("is gre"), event("en."), event(finish="stop"), b"data: [DONE]\n\n"]
+    )
+    result = hosted.run("rag-query", "Which colour has the harbour?", "--arm", "hosted_rag", "--answer-anyway")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == "green.\n"
+    assert server.requests[-1]["stream"] is True
+    assert "[1]" in server.asked[-1]
 
 
 def test_a_script_stands_for_a_model(closed_book: SmallExperiment) -> None:

@@ -27,12 +27,17 @@ def with_default_arms(raw: dict[str, Any]) -> dict[str, Any]:
     has_train, has_documents = bool(data.get("train")), bool(data.get("documents"))
     filled = dict(raw)
     if raw.get("adapters") is None:
-        filled["adapters"] = _default_adapters(has_train, has_documents)
+        filled["adapters"] = _default_adapters(has_train, has_documents) if _can_be_trained(raw.get("model")) else {}
     compare = {} if raw.get("compare") is None else raw["compare"]
     if isinstance(compare, dict) and compare.get("arms") in (None, {}):
         adapters = filled["adapters"] if isinstance(filled["adapters"], Mapping) else {}
         filled["compare"] = {**compare, "arms": _default_arms(adapters, has_train, has_documents)}
     return filled
+
+
+def _can_be_trained(model: object) -> bool:
+    """Return whether the experiment's own model is one in this process; a server's weights are not ours to train."""
+    return not isinstance(model, Mapping) or model.get("kind", "transformers") == "transformers"
 
 
 def _default_adapters(has_train: bool, has_documents: bool) -> dict[str, Any]:
