@@ -14,12 +14,11 @@ from typing import Protocol
 import numpy as np
 
 from ragft import jsonl
-from ragft.errors import DataError
 from ragft.evaluation.answers import abstains
 from ragft.evaluation.claims import sentences
 from ragft.evaluation.grounding import as_read, without_marks
 from ragft.evaluation.metric import Subject
-from ragft.evaluation.metrics import answer_metric, score_of, why_unscored
+from ragft.evaluation.metrics import answer_metric, example_of, score_of, why_unscored
 from ragft.generation.generator import Likelihood, Weighs
 from ragft.provenance import sha256_text
 from ragft.records import Answer, Example, Passage, Score
@@ -116,7 +115,7 @@ def similarity_scores(embed: Embed, answers: Sequence[Answer], examples: Mapping
     which reads only the beginning of a long text; values of different embedders cannot be compared. A blank answer and
     an abstention score 0, and an unanswerable example 1 exactly if the answer abstains.
     """
-    told = [(answer, _example_of(answer, examples)) for answer in answers]
+    told = [(answer, example_of(answer, examples)) for answer in answers]
     near = [
         (a, e) for a, e in told if _plain_value(a, e, SIMILARITY) is None and _why_unscored(a, e, SIMILARITY) is None
     ]
@@ -165,7 +164,7 @@ def entailment_scores(
 
     `journal_path` must belong to one model: pairs that it holds are not judged again.
     """
-    told = [(answer, _example_of(answer, examples)) for answer in answers]
+    told = [(answer, example_of(answer, examples)) for answer in answers]
     asked = {place: _entailed_by(answer, example, passages) for place, (answer, example) in enumerate(told)}
     pairs = [pair for found in asked.values() if not isinstance(found, str) for sentence in found for pair in sentence]
     rows = _remembered(
@@ -207,15 +206,6 @@ def hypotheses(answer: str, example: Example) -> list[str]:
 
 def _why_unscored(answer: Answer, example: Example, metric: str) -> str | None:
     return why_unscored(Subject(answer, example), answer_metric(metric))
-
-
-def _example_of(answer: Answer, examples: Mapping[str, Example]) -> Example:
-    if answer.example_id not in examples:
-        raise DataError(
-            f"arm {answer.arm!r} answered example {answer.example_id!r}, which is not among the examples",
-            "answer the current examples again: the answers belong to another version of the data",
-        )
-    return examples[answer.example_id]
 
 
 def _remembered(

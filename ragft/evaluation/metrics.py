@@ -155,7 +155,7 @@ def score_answers(
     chosen = [metric for name in metrics if (metric := answer_metric(name)).score is not None]
     known = passages or {}
     return [
-        _score(Subject(answer, _example_of(answer, examples), _in_prompt(answer, known)), metric)
+        _score(Subject(answer, example_of(answer, examples), _in_prompt(answer, known)), metric)
         for answer in answers
         for metric in chosen
     ]
@@ -165,7 +165,8 @@ def _in_prompt(answer: Answer, passages: Mapping[str, Passage]) -> tuple[Passage
     return tuple(passages[id_] for id_ in answer.passage_ids if id_ in passages)
 
 
-def _example_of(answer: Answer, examples: Mapping[str, Example]) -> Example:
+def example_of(answer: Answer, examples: Mapping[str, Example]) -> Example:
+    """Return the example of an answer; DataError where it is not among the examples (keys are example ids)."""
     if answer.example_id not in examples:
         raise DataError(
             f"arm {answer.arm!r} answered example {answer.example_id!r}, which is not among the examples",

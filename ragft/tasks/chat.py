@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ragft.prompts import ABSTENTION
 from ragft.records import Example
 from ragft.tasks import reading
-from ragft.tasks.asked import with_question_before
+from ragft.tasks.asked import Answering
 from ragft.tasks.evidence import shares_words
 
 _NAMES = ("answer", "reply", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
+class Chat(Answering):
     """The task `chat`; an instance of Task.
 
     ROUGE-L leads: an answer is a sentence, so equality asks too much and containment too little, and its F-measure
@@ -30,22 +28,6 @@ class Chat:
     labels: tuple[str, ...] = ()
     answers_stand_in_text: bool = False
     can_abstain: bool = True
-
-    @property
-    def prompt_values(self) -> Mapping[str, str]:
-        """Return nothing: the templates of this task have no placeholders of their own."""
-        return {}
-
-    def queries(self, example: Example) -> tuple[str, ...]:
-        """Return the input, and the question before together with it where there was one."""
-        return with_question_before(example)
-
-    def unaided(self, example: Example) -> None:
-        """Return nothing: a question is no answer."""
-
-    def completion(self, example: Example) -> str:
-        """Return the first reference, or the abstention where no answer can be known."""
-        return example.references[0] if example.answerable else ABSTENTION
 
     def parse(self, text: str) -> str:
         """Return what was said without a lead-in such as "Answer:", citation marks, and quotation marks around it."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ragft.evaluation.answers import contains
-from ragft.prompts import ABSTENTION
 from ragft.records import Example
 from ragft.tasks import reading
-from ragft.tasks.asked import with_question_before
+from ragft.tasks.asked import Answering
 from ragft.tasks.evidence import shares_words
 
 _LEAD_IN = re.compile(
@@ -34,7 +32,7 @@ _LONG = ("answer",)
 
 
 @dataclass(frozen=True, slots=True)
-class Qa:
+class Qa(Answering):
     """The task `qa` with short answers; an instance of Task."""
 
     kind: str = "qa"
@@ -44,22 +42,6 @@ class Qa:
     labels: tuple[str, ...] = ()
     answers_stand_in_text: bool = True
     can_abstain: bool = True
-
-    @property
-    def prompt_values(self) -> Mapping[str, str]:
-        """Return nothing: the templates of this task have no placeholders of their own."""
-        return {}
-
-    def queries(self, example: Example) -> tuple[str, ...]:
-        """Return the input, and the question before together with it where there was one."""
-        return with_question_before(example)
-
-    def unaided(self, example: Example) -> None:
-        """Return nothing: an input is no answer."""
-
-    def completion(self, example: Example) -> str:
-        """Return the first reference, or the abstention for an unanswerable question."""
-        return example.references[0] if example.answerable else ABSTENTION
 
     def parse(self, text: str) -> str:
         """Return the first line of what was said, without a lead-in such as "The answer is:" and citation marks."""
@@ -77,7 +59,7 @@ class Qa:
 
 
 @dataclass(frozen=True, slots=True)
-class LongQa:
+class LongQa(Answering):
     """The task `qa` with long answers; an instance of Task."""
 
     kind: str = "qa"
@@ -87,22 +69,6 @@ class LongQa:
     labels: tuple[str, ...] = ()
     answers_stand_in_text: bool = False
     can_abstain: bool = True
-
-    @property
-    def prompt_values(self) -> Mapping[str, str]:
-        """Return nothing: the templates of this task have no placeholders of their own."""
-        return {}
-
-    def queries(self, example: Example) -> tuple[str, ...]:
-        """Return the input, and the question before together with it where there was one."""
-        return with_question_before(example)
-
-    def unaided(self, example: Example) -> None:
-        """Return nothing: an input is no answer."""
-
-    def completion(self, example: Example) -> str:
-        """Return the first reference, or the abstention for an unanswerable question."""
-        return example.references[0] if example.answerable else ABSTENTION
 
     def parse(self, text: str) -> str:
         """Return all of what was said, without a lead-in such as "Answer:" and citation marks.

@@ -35,10 +35,10 @@ class Summarization:
         return {"length": length(self.sentences)}
 
     def queries(self, example: Example) -> tuple[str, ...]:
-        """Return the input: what is related to the text is what resembles it."""
+        """Return the input: what is related to a text resembles it, and a topic is what is searched for."""
         return (example.input,)
 
-    def unaided(self, example: Example) -> str:
+    def unaided(self, example: Example) -> str | None:
         """Return the first sentences of the input, as many as a summary should have (the baseline "lead")."""
         return first_sentences(example.input, self.sentences)
 
@@ -63,26 +63,11 @@ class Summarization:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicSummarization:
+class TopicSummarization(Summarization):
     """The task `summarization` of what is retrieved about a topic; an instance of Task."""
 
-    sentences: int = 1
-    kind: str = "summarization"
     prompt: str = "summary-topic-1"
     input_field: str = "topic"
-    metrics: tuple[str, ...] = METRICS
-    labels: tuple[str, ...] = ()
-    answers_stand_in_text: bool = False
-    can_abstain: bool = False
-
-    @property
-    def prompt_values(self) -> Mapping[str, str]:
-        """Return how long a summary should be."""
-        return {"length": length(self.sentences)}
-
-    def queries(self, example: Example) -> tuple[str, ...]:
-        """Return the topic."""
-        return (example.input,)
 
     def unaided(self, example: Example) -> None:
         """Return nothing: a topic is no summary."""
@@ -94,14 +79,6 @@ class TopicSummarization:
     def parse(self, text: str) -> str:
         """Return what was said without a lead-in such as "Summary:", citation marks, and quotation marks around it."""
         return reading.unquoted(reading.unmarked(reading.without_lead_in(text, _NAMES)).strip())
-
-    def settled(self, said: str) -> str:
-        """Return what was said, and nothing while it may still turn out to be a lead-in or a quotation."""
-        return reading.settled(said, _NAMES, may_be_quoted=True)
-
-    def supports(self, text: str, example: Example) -> bool:
-        """Return whether half of the words of a reference stand in the passage."""
-        return shares_words(text, example.references)
 
 
 def length(sentences: int) -> str:
