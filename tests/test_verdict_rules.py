@@ -347,6 +347,14 @@ def test_a_base_model_that_knows_the_answers(means: dict[str, float], known: boo
     assert (found.confidence == "moderate") is known
 
 
+def test_a_base_model_that_copies_as_well_as_any_arm_knows_nothing() -> None:
+    """A translation that is the input has four fifths of the best chrF, and no knowledge."""
+    copied = Finding("unaided", "copying the input has chrf 0.48 without any model; worse: base")
+    of = replace(case({"tuned": 0.5, "prompt": 0.45}, {("tuned", "prompt"): WORSE}), findings=[copied])
+    assert not any("the model with nothing added" in caveat for caveat in decide(of).caveats)
+    assert decide(of).caveats[0] == "Copying the input has chrf 0.48 without any model; worse: base."
+
+
 def test_citing_in_some_answers_only_is_an_open_point() -> None:
     needs = Requirements(citations=True)
     of = case({"rag": 0.7, "both": 0.5}, facts={"rag": {"citing_share": 0.8}}, requirements=needs)

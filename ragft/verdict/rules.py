@@ -22,8 +22,8 @@ The rules, in the order in which they are applied:
 7. Points that stay open, and that the user is told: candidates that are not comparable; undecided arms that do not
    block; an arm that is worse by a finding that was not declared or does not hold after adjustment; a choice of one;
    an arm that must cite and does so in some answers only; a chosen arm that is not distinguishably better than the best
-   prompt-only candidate; a base model that, with nothing added, has at least 80 % of the best score (or 0.8); findings
-   of the data checks.
+   prompt-only candidate; a base model that, with nothing added, has at least 80 % of the best score (or 0.8), unless an
+   answer without any model does as well as an arm; findings of the data checks.
 8. Confidence. "low": nothing is decided or comparable, fewer than 30 clusters of examples, leakage between training
    and evaluation, or a doubt about a requirement. "moderate": a point of rule 7 is open. "high": the rest.
 """
@@ -366,7 +366,12 @@ def _prompt_only(case: Case, comparable: Collection[str], chosen: str) -> str | 
 
 
 def _known_to(case: Case, comparable: Collection[str]) -> str | None:
-    """Return the plain base model, if it does so well alone that retrieval and tuning have little to show."""
+    """Return the plain base model, if it does so well alone that retrieval and tuning have little to show.
+
+    Where an answer without any model does as well as an arm, a good score is no knowledge: copying has it too.
+    """
+    if any(finding.check == "unaided" for finding in case.findings):
+        return None
     plain = [arm for arm in comparable if case.arms[arm].is_plain]
     if not plain or all(case.arms[arm].complexity == 0 for arm in comparable):
         return None
