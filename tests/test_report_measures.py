@@ -13,7 +13,7 @@ from ragft.report import load_report, render_markdown
 from ragft.report.contents import ReportData
 from ragft.report.families import by_family, family_key
 from ragft.report.sureness_plot import sureness_rows
-from ragft.report.unaided_words import standing
+from ragft.report.unaided_words import standing_of
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def section(html: str, key: str) -> str:
 def test_how_an_arm_stands_against_an_answer_without_a_model(
     difference: float | None, low: float | None, high: float | None, expected: str | None
 ) -> None:
-    assert standing(difference, low, high) == expected
+    assert standing_of(difference, low, high) == expected
 
 
 def test_arms_no_better_than_a_copy_are_named_on_the_first_screen(html: str) -> None:

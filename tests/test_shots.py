@@ -25,6 +25,7 @@ from ragft.prompts import Shot
 from ragft.records import Example, Turn
 from ragft.retrieval.embedder import Embedder
 from ragft.retrieval.embedding import Vectors, unit
+from ragft.retrieval.vector_cache import VectorCache
 from ragft.tasks import Task, task_of
 from ragft.workspace import Workspace
 
@@ -54,12 +55,8 @@ class FakeBench:
         self.task = task or task_of(QaTask(kind="qa"))
         self.splits = Splits(tuple(train), (), ())
         self.listener = Silence()
-        self.workspace = SimpleNamespace(vectors_dir=folder)
-        self.embedder_identity = "counts-words"
+        self.vectors = VectorCache(folder, "counts-words")
         self.embedder = CountsWords()
-
-    def keep_open(self, resource: Any) -> Any:
-        return resource
 
 
 def example(id_: str, text: str, group: str | None = None) -> Example:

@@ -69,6 +69,14 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """An arm with one training seed and one prompt template, and what it was asked."""
+
+    arm: Arm
+    questions: tuple[Question, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Alone:
     """How long one question took when it was asked alone, in seconds, with the share that retrieval took."""
 
@@ -113,6 +121,13 @@ class Asking:
         seeds: Sequence[int | None] = self._adapters.seeds(arm.adapter) if arm.adapter else ()
         seeds = seeds if len(seeds) > 1 else (arm.seed,)
         return [replace(arm, seed=seed, prompt=prompt) for seed in seeds for prompt in arm.prompts or (arm.prompt,)]
+
+    def asked(self, arm: Arm, examples: Sequence[Example]) -> tuple[Variant, ...]:
+        """Return every variant of an arm with its prompts, which are the same for every training seed."""
+        variants = self.variants(arm)
+        templates = {one.prompt: one for one in variants}
+        prompts = {name: tuple(self.questions(one, examples)) for name, one in templates.items()}
+        return tuple(Variant(one, prompts[one.prompt]) for one in variants)
 
     def questions(self, arm: Arm, examples: Sequence[Example]) -> list[Question]:
         """Return the prompts of one arm."""
@@ -203,9 +218,7 @@ class Asking:
             generator.generate([questions[0].prompt])
             for question in questions:
                 if journal.get(question.prompt) is None:
-                    answers = generator.generate([question.prompt])
-                    if answers[0].error is None:
-                        journal.add([question.prompt], answers)
+                    journal.add([question.prompt], generator.generate([question.prompt]))
                 work.advance()
 
     def memory_bytes(self, arm: Arm, questions: Sequence[Question]) -> int | None:

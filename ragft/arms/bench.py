@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ragft.retrieval.embedding import Embeds, Vectors
     from ragft.retrieval.retriever import Reranks
+    from ragft.retrieval.vector_cache import VectorCache
 
 
 COUNTING = "all-minilm-l6-v2"
@@ -73,6 +74,7 @@ class Bench:
         self.origin = origin
         """The experiment file and the command, for which the index that is used is kept from pruning."""
         self._shared: dict[str, Any] = {} if shared is None else shared
+        self._models: dict[str | None, LocalModel | RemoteModel] = {}
 
     def variant(self, experiment: Experiment) -> Bench:
         """Return the bench of the same experiment with other settings; what they leave alone is not made again."""
@@ -204,12 +206,15 @@ class Bench:
         )
 
     @cached_property
-    def embed(self) -> Callable[[Sequence[str]], Vectors]:
-        """The embedder behind the workspace's vectors; it is loaded only for a text that is new."""
+    def vectors(self) -> VectorCache:
+        """The workspace's vectors of the embedder: no text is embedded twice, whatever for."""
         from ragft.retrieval.vector_cache import VectorCache
 
-        cache = self.keep_open(VectorCache(self.workspace.vectors_dir, self.embedder_identity))
-        return lambda texts: cache.documents(texts, lambda block: self.embedder.documents(block))
+        return self.keep_open(VectorCache(self.workspace.vectors_dir, self.embedder_identity))
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return unit vectors of texts; the embedder is loaded only for one that is new."""
+        return self.vectors.documents(texts, lambda block: self.embedder.documents(block))
 
     def _set_aside(self) -> list[DataCheck]:
         """Return the check that every document could be read, none where there are no documents."""
@@ -325,8 +330,10 @@ class Bench:
 
     def model(self, name: str | None) -> LocalModel | RemoteModel:
         """Return one of `models` by name, the experiment's own for None."""
-        config = self.experiment.model if name is None else self.experiment.models[name]
-        return answerer(config, self)
+        if name not in self._models:
+            config = self.experiment.model if name is None else self.experiment.models[name]
+            self._models[name] = answerer(config, self)
+        return self._models[name]
 
     def input_files(self) -> Sequence[Path]:
         """Return the files that the experiment reads: documents, examples, replayed text, scripts, labels of people."""

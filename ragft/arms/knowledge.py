@@ -22,7 +22,6 @@ from ragft.retrieval.embedding import OnBatch, Vectors, silent
 from ragft.retrieval.fusion import fused
 from ragft.retrieval.retriever import Retriever, needs, retriever_of
 from ragft.retrieval.store import PassageStore, SyncReport, passages_fingerprint
-from ragft.retrieval.vector_cache import VectorCache
 
 if TYPE_CHECKING:
     from ragft.config.knowledge import RetrievalConfig
@@ -103,7 +102,7 @@ class Knowledge:
         with self._bench.listener.work("Indexing passages", total, "passages") as work:
             report = self._store.sync(
                 self._passages,
-                lambda texts: self._cache.documents(texts, self._bench.embedder.documents, work.advance),
+                lambda texts: self._bench.vectors.documents(texts, self._bench.embedder.documents, work.advance),
                 on_unchanged=work.advance,
             )
         if report.added + report.changed:
@@ -130,10 +129,6 @@ class Knowledge:
     def _store(self) -> PassageStore:
         folder, store = self._bench.workspace.chroma_dir, self._bench.experiment.index.store
         return self._bench.keep_open(PassageStore(folder, self.collection, self._bench.embedder_identity, store))
-
-    @cached_property
-    def _cache(self) -> VectorCache:
-        return self._bench.keep_open(VectorCache(self._bench.workspace.vectors_dir, self._bench.embedder_identity))
 
     @cached_property
     def retriever(self) -> Retriever:

@@ -108,10 +108,10 @@ def _mean(values: Iterable[float]) -> float | None:
     return statistics.fmean(found) if found else None
 
 
-def _token_prices(model: LocalModel | RemoteModel) -> list[float] | None:
+def _token_prices(model: LocalModel | RemoteModel) -> tuple[float, float] | None:
     """Return what a million prompt and a million output tokens cost, where the model has prices of its own."""
     prices = model.config.prices if isinstance(model.config, OpenAiModel) else None
-    return None if prices is None else [prices.million_prompt_tokens, prices.million_output_tokens]
+    return None if prices is None else (prices.million_prompt_tokens, prices.million_output_tokens)
 
 
 def _failed_share(arm: Arm, scores: Sequence[Score], primary: str) -> float:

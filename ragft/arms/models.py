@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol, assert_never
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, assert_never
 from urllib.parse import urlsplit
 
 from ragft import provenance
@@ -14,36 +15,9 @@ from ragft.prompts import Message, as_said, rendered
 
 if TYPE_CHECKING:
     from ragft.arms.bench import Bench
-    from ragft.generation.generator import Answers, Remote
+    from ragft.generation.generator import Remote
     from ragft.generation.local import LocalGenerator
     from ragft.models.language_model import LanguageModel
-
-
-class Answerer(Protocol):
-    """A model as an arm uses it: what is asked of it is text, and nothing is loaded before it is asked."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What an answer depends on beside its prompt and the decoding settings."""
-        ...
-
-    @property
-    def leaves_machine(self) -> bool:
-        """Whether prompts are sent to another machine."""
-        ...
-
-    @property
-    def generator(self) -> Answers:
-        """What answers, capped as the experiment says."""
-        ...
-
-    def render(self, messages: Sequence[Message]) -> str:
-        """Return a conversation as the one text that is asked, and by which an answer is found again."""
-        ...
-
-    def said(self, answer: str) -> str:
-        """Return an answer as it stands behind a prompt."""
-        ...
 
 
 class LocalModel:
@@ -63,7 +37,7 @@ class LocalModel:
         self.config = config
         self._bench = bench
 
-    @property
+    @cached_property
     def folder(self) -> ModelFolder:
         """Where the weights lie, converted if that was needed."""
         config, bench = self.config, self._bench
@@ -73,7 +47,7 @@ class LocalModel:
             lambda: resolve(config.source, config.revision, bench.workspace, bench.convert),
         )
 
-    @property
+    @cached_property
     def tokenizer(self) -> Any:  # noqa: ANN401 - a transformers tokenizer
         """The tokenizer, without the weights."""
         from ragft.models.language_model import load_tokenizer

@@ -177,9 +177,9 @@ def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> PlannedA
 
 
 def _arm(bench: Bench, asking: Asking, arm: Arm) -> PlannedArm:
-    asked = [(one, asking.questions(one, bench.splits.eval)) for one in asking.variants(arm)]
-    left = [question for one, questions in asked for question in asking.missing(one, questions)]
-    prompts, alone = sum(len(questions) for _, questions in asked), bench.experiment.compare.latency_questions
+    asked = asking.asked(arm, bench.splits.eval)
+    left = [question for one in asked for question in asking.missing(one.arm, one.questions)]
+    prompts, alone = sum(len(one.questions) for one in asked), bench.experiment.compare.latency_questions
     tokens, seconds = _load(bench, bench.model(arm.model), [question.prompt for question in left], alone if left else 0)
     return PlannedArm(arm.name, prompts, prompts - len(left), tokens, seconds)
 

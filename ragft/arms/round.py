@@ -9,20 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ragft.arms.adapters import Adapters
-from ragft.arms.asking import Alone, Arm, Asking, Question
+from ragft.arms.asking import Alone, Arm, Asking, Question, Variant
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge
 from ragft.arms.planning import needs_index
 from ragft.records import Answer, Example
 from ragft.runs import Run
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """An arm with one training seed and one prompt template, and what it was asked."""
-
-    arm: Arm
-    questions: tuple[Question, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +55,7 @@ class Round:
         self.knowledge = Knowledge(bench) if bench.documents else None
         self.adapters = Adapters(bench, self.knowledge)
         self.asking = Asking(bench, self.knowledge, self.adapters)
+        self._variants: dict[tuple[str, tuple[str, ...]], tuple[Variant, ...]] = {}
 
     def arms(self, names: Sequence[str]) -> list[Arm]:
         """Return arms by name."""
@@ -91,13 +84,16 @@ class Round:
 
         What was answered before is counted before any arm is asked: two arms may share answers.
         """
-        variants = {arm.name: self._variants(arm, examples) for arm in arms}
+        variants = {arm.name: self.variants(arm, examples) for arm in arms}
         before = {name: self._answered(found) for name, found in variants.items()}
         return {arm.name: self._ask(arm, variants[arm.name], before[arm.name], measured) for arm in arms}
 
-    def _variants(self, arm: Arm, examples: Sequence[Example]) -> tuple[Variant, ...]:
-        prompts = {one.prompt: tuple(self.asking.questions(one, examples)) for one in self.asking.variants(arm)}
-        return tuple(Variant(one, prompts[one.prompt]) for one in self.asking.variants(arm))
+    def variants(self, arm: Arm, examples: Sequence[Example]) -> tuple[Variant, ...]:
+        """Return what an arm is asked in this round; rendered once, though its length is looked at before."""
+        key = (arm.name, tuple(example.id for example in examples))
+        if key not in self._variants:
+            self._variants[key] = self.asking.asked(arm, examples)
+        return self._variants[key]
 
     def _answered(self, variants: Sequence[Variant]) -> int:
         return sum(len(one.questions) - len(self.asking.missing(one.arm, one.questions)) for one in variants)

@@ -16,7 +16,6 @@ from ragft.arms.bench import Bench
 from ragft.prompts import Shot
 from ragft.records import Example
 from ragft.retrieval.embedding import Vectors
-from ragft.retrieval.vector_cache import VectorCache
 
 _AS_QUERY = "asked: "
 """Before the text of a vector in the cache: an embedder may embed what is asked and what is found in two ways."""
@@ -86,14 +85,10 @@ class Shots:
         """Return unit vectors of what a retriever would be asked for each example, embedding none a second time."""
         texts = [_AS_QUERY + self._bench.task.queries(example)[-1] for example in examples]
         with self._bench.listener.work("Looking for similar examples", len(texts), "examples") as work:
-            return self._cache.documents(texts, self._embed, work.advance)
+            return self._bench.vectors.documents(texts, self._embed, work.advance)
 
     def _embed(self, texts: Sequence[str]) -> Vectors:
         return self._bench.embedder.queries([text.removeprefix(_AS_QUERY) for text in texts])
-
-    @cached_property
-    def _cache(self) -> VectorCache:
-        return self._bench.keep_open(VectorCache(self._bench.workspace.vectors_dir, self._bench.embedder_identity))
 
 
 def _distinct(candidates: Iterable[Example], example: Example, count: int) -> Iterator[Example]:

@@ -35,9 +35,8 @@ def case_of(bench: Bench, made: Made, comparison: Comparison, rows: Mapping[str,
 
 def _facts(row: Mapping[str, Any]) -> ArmFacts:
     """Return the facts of one arm; its latency is called after its quantile in the row."""
-    named = ({field.name for field in fields(ArmFacts)} & row.keys()) - {"token_prices"}
-    prices = None if row["token_prices"] is None else (row["token_prices"][0], row["token_prices"][1])
-    return ArmFacts(**{name: row[name] for name in named}, latency_s=row["latency_s_p50"], token_prices=prices)
+    named = {field.name for field in fields(ArmFacts)} & row.keys()
+    return ArmFacts(**{name: row[name] for name in named}, latency_s=row["latency_s_p50"])
 
 
 def _training(rows: Mapping[str, Any]) -> list[Finding]:

@@ -38,7 +38,7 @@ class Checking:
         for arm in arms:
             model = self._bench.model(arm.model)
             if isinstance(model, LocalModel):
-                prompts = [question.prompt for question in one.asking.questions(arm, examples)]
+                prompts = [question.prompt for question in one.variants(arm, examples)[0].questions]
                 by_model.setdefault(arm.model, {})[arm.name] = [model.count(prompt) for prompt in prompts]
         ids, longest = [example.id for example in examples], self._bench.experiment.generation.max_new_tokens
         for name, lengths in by_model.items():

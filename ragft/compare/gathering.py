@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ragft.arms.asking import Variant
 from ragft.arms.bench import Bench
 from ragft.arms.measured import (
     BITS,
@@ -15,7 +16,7 @@ from ragft.arms.measured import (
     likelihood_scores,
     similarity_scores,
 )
-from ragft.arms.round import Asked, Variant
+from ragft.arms.round import Asked
 from ragft.compare.made import Made
 from ragft.errors import RagftError
 from ragft.evaluation.metrics import answer_metric, score_answers, score_of

@@ -16,7 +16,8 @@ from ragft.data.checks import DataFinding
 from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import Comparison, compare_arms
 from ragft.evaluation.metrics import score_answers
-from ragft.records import Answer, ContrastResult, Example, Score
+from ragft.records import Answer, Example, Score
+from ragft.report.unaided_words import standing
 
 NAME = "unaided"
 RESAMPLES = 2_000
@@ -34,10 +35,6 @@ class Unaided:
     def mean(self) -> float | None:
         """Mean of the primary metric of the answers without a model."""
         return next(e.mean for e in self.comparison.estimates if e.arm == NAME)
-
-    def above(self, arm: str) -> ContrastResult:
-        """Return arm - unaided."""
-        return next(one for one in self.comparison.contrasts if one.first == arm)
 
 
 def unaided(bench: Bench, made: Made, scores: Sequence[Score], metric: str) -> Unaided | None:
@@ -90,14 +87,8 @@ def unaided_finding(found: Unaided | None) -> DataFinding | None:
     """Return which arms are not better than an answer without a model, None where all are."""
     if found is None:
         return None
-    below, unsure = list[str](), list[str]()
-    for one in found.comparison.contrasts:
-        if one.second != NAME or one.difference is None or one.interval is None:
-            continue
-        if one.interval.high <= 0 and one.difference < 0:
-            below.append(one.first)
-        elif one.interval.low <= 0:
-            unsure.append(one.first)
+    stands = {one.first: standing(one) for one in found.comparison.contrasts if one.second == NAME}
+    below, unsure = ([arm for arm, one in stands.items() if one == how] for how in ("worse", "unsure"))
     if not below and not unsure:
         return None
     parts = [f"worse: {', '.join(below)}"] if below else []

@@ -137,12 +137,12 @@ def _primary(row: Mapping[str, Any], one: Standing | None) -> str:
 
 def standings(metrics: Mapping[str, Any]) -> dict[str, Standing]:
     """Return how the arms stand against an answer without a model; empty where there is none to be held against."""
-    from ragft.report.unaided_words import standing
+    from ragft.report.unaided_words import standing_of
 
     found = {}
     for one in ((metrics.get("task") or {}).get("unaided") or {}).get("contrasts") or ():
         ends = one.get("interval") or {}
-        found[one["first"]] = standing(one["difference"], ends.get("low"), ends.get("high"))
+        found[one["first"]] = standing_of(one["difference"], ends.get("low"), ends.get("high"))
     return {arm: one for arm, one in found.items() if one is not None}
 
 

@@ -19,7 +19,7 @@ SIGNS: Mapping[Standing, str] = {"worse": "▼", "unsure": "≈", "better": ""}
 """The mark beside the score of an arm."""
 
 
-def standing(difference: float | None, low: float | None, high: float | None) -> Standing | None:
+def standing_of(difference: float | None, low: float | None, high: float | None) -> Standing | None:
     """Return how an arm stands by its difference and the ends of its interval; None where nothing can be said.
 
     An arm that gives the very answers that need no model differs by exactly nothing: not better, and not worse either.
@@ -35,13 +35,14 @@ def standings(data: ReportData) -> dict[str, Standing]:
     """Return how every arm that can be told apart stands, by its name; empty for a task without such an answer."""
     if data.unaided is None:
         return {}
-    found = {one.first: _standing(one) for one in data.unaided.contrasts}
+    found = {one.first: standing(one) for one in data.unaided.contrasts}
     return {arm: one for arm, one in found.items() if one is not None}
 
 
-def _standing(one: ContrastResult) -> Standing | None:
+def standing(one: ContrastResult) -> Standing | None:
+    """Return how the first arm of a contrast with an answer without a model stands."""
     ends = (None, None) if one.interval is None else (one.interval.low, one.interval.high)
-    return standing(one.difference, *ends)
+    return standing_of(one.difference, *ends)
 
 
 def mark_words(what: str, one: Standing) -> str:
