@@ -110,6 +110,18 @@ def test_labels_come_from_the_examples_and_may_be_answered_by_likelihood(experim
     assert found["arms"]["base"]["selective"]["n"] == 10
 
 
+def test_a_label_that_begins_another_is_no_choice_by_likelihood(experiment: SmallExperiment) -> None:
+    """The shorter one would always win: no text is less likely than one that goes on from it."""
+    rows = [
+        {"id": town, "input": f"{town} sells.", "references": ["north" if n % 3 else "north-east"]}
+        for n, town in enumerate(TOWNS)
+    ]
+    with pytest.raises(AssertionError, match="cannot choose between 'north' and 'north-east'"):
+        run_task(experiment, {"kind": "classification", "answer_by": "likelihood"}, rows)
+    assert not list(experiment.latest_run().glob("answers/*"))
+    run_task(experiment, {"kind": "classification", "answer_by": "text"}, rows)
+
+
 def test_a_conversation_is_searched_with_the_question_before(experiment: SmallExperiment) -> None:
     documents = [{"id": town, "title": town, "text": f"{town} sells sheep at dawn."} for town in TOWNS]
     experiment.rows("documents", documents)

@@ -14,7 +14,7 @@ from ragft import jsonl, provenance
 from ragft.arms.adapters import Adapters
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge, drawn
-from ragft.arms.labels import LikeliestLabel
+from ragft.arms.labels import CODE, LikeliestLabel
 from ragft.arms.models import LocalModel
 from ragft.arms.shots import Shots
 from ragft.config import ArmConfig
@@ -192,7 +192,8 @@ class Asking:
 
     def weights_path(self, arm: Arm) -> Path:
         """Return the journal of how likely the arm found what."""
-        return self._bench.workspace.answers_path(provenance.fingerprint([self._print(arm, alone=False), "weights"]))
+        code = provenance.code_fingerprint("generation/likelihood.py")
+        return self._bench.workspace.answers_path(provenance.fingerprint([self._print(arm, alone=False), code]))
 
     def alone(self, arm: Arm, questions: Sequence[Question]) -> list[Alone]:
         """Return how long `compare.latency_questions` of the questions took, each asked alone; measured once."""
@@ -262,7 +263,7 @@ class Asking:
             "model": self._bench.model(arm.model).identity,
             "adapter": self._adapters.fingerprint(arm.adapter, arm.seed) if arm.adapter else None,
             "generation": self._bench.experiment.generation.model_dump(),
-            "labels": self._bench.likely_labels,
+            "labels": (labels := self._bench.likely_labels) and (labels, provenance.code_fingerprint(*CODE)),
             "alone": alone,
         }
         if alone:  # a time belongs to the machine that it was measured on, wherever the workspace travels

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ragft import provenance
+from ragft.arms.labels import check_apart
 from ragft.arms.listening import Listener
 from ragft.arms.models import LocalModel, RemoteModel, answerer
 from ragft.arms.roots import Origin
@@ -110,10 +111,15 @@ class Bench:
 
     @property
     def likely_labels(self) -> tuple[str, ...]:
-        """The labels where the likeliest is the answer, none where an answer is what a model says."""
+        """The labels where the likeliest is the answer, none where an answer is what a model says.
+
+        Raises DataError where one label begins another.
+        """
         config = self.experiment.task
-        is_weighed = isinstance(config, ClassificationTask) and config.answer_by == "likelihood"
-        return self.labels if is_weighed else ()
+        if not isinstance(config, ClassificationTask) or config.answer_by != "likelihood":
+            return ()
+        check_apart(self.labels)
+        return self.labels
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -7,11 +7,26 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ragft.errors import RagftError
+from ragft.errors import DataError, RagftError
 from ragft.generation.generator import Generation, Likelihood, Weighs
 
 if TYPE_CHECKING:
     from ragft.arms.models import LocalModel, RemoteModel
+
+
+CODE = ("arms/labels.py", "generation/likelihood.py")
+"""The parts of ragft that such an answer depends on, beside those of any answer."""
+
+
+def check_apart(labels: Sequence[str]) -> None:
+    """Raise DataError where one label begins another: a text is never less likely than the texts that go on from it."""
+    for label in labels:
+        if longer := next((one for one in labels if one != label and one.startswith(label)), None):
+            raise DataError(
+                f"task.answer_by: likelihood cannot choose between {label!r} and {longer!r}: the first begins the "
+                "second, so no model can find it less likely",
+                "rename one of them in the examples, or use answer_by: text",
+            )
 
 
 class LikeliestLabel:

@@ -61,7 +61,10 @@ class ClassificationTask(Section):
     """The labels an answer may be, two or more, spelled as the references spell them; those of the examples when empty.
     """
     answer_by: Literal["text", "likelihood"] = "text"
-    """`text` reads the label out of what the model says; `likelihood` takes the label that it finds most likely."""
+    """`text` reads the label out of what the model says; `likelihood` takes the label that it finds most likely.
+
+    By likelihood, no label may begin another.
+    """
 
     @field_validator("labels")
     @classmethod
