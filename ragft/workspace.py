@@ -73,6 +73,10 @@ class Workspace:
         """Journal of how much memory one model with one adapter took for which prompt."""
         return self.root / "memory" / f"{fingerprint[:32]}.jsonl"
 
+    def drift_path(self, fingerprint: str) -> Path:
+        """Journal of how far one model with one adapter is from its base on which text, or of what a base wrote."""
+        return self.root / "drift" / f"{fingerprint[:32]}.jsonl"
+
     def rankings_path(self, fingerprint: str) -> Path:
         """Journal of what one index ranked for which input."""
         return self.root / "rankings" / f"{fingerprint[:32]}.jsonl"
@@ -80,6 +84,10 @@ class Workspace:
     def relevance_path(self, fingerprint: str) -> Path:
         """File of how near the passages of one index are to the experiment's own questions."""
         return self.root / "relevance" / f"{fingerprint[:32]}.json"
+
+    def update_path(self, fingerprint: str) -> Path:
+        """File of how long bringing one index in step with an update of its documents took."""
+        return self.root / "updates" / f"{fingerprint[:32]}.jsonl"
 
     @property
     def roots_dir(self) -> Path:

@@ -10,9 +10,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
 
+from report_probes import write_probes
+
 from ragft import jsonl
 from ragft.evaluation.comparison import Comparison, compare_arms
 from ragft.evaluation.metrics import score_answers
+from ragft.evaluation.probing import ProbeResult
 from ragft.records import Answer, Example, Interval, Passage
 from ragft.report import load_report, render_html
 
@@ -119,8 +122,16 @@ def manifest() -> Json:
     }  # fmt: skip
 
 
-def write_run(folder: Path, arms: dict[str, Any] = FULL, *, n: int = 60, full: bool = True, attack: str = "") -> Path:
-    """Write a plausible run folder: real scores, comparison and verdict over made-up answers."""
+def write_run(
+    folder: Path,
+    arms: dict[str, Any] = FULL,
+    *,
+    n: int = 60,
+    full: bool = True,
+    attack: str = "",
+    probes: Sequence[ProbeResult] = (),
+) -> Path:
+    """Write a plausible run folder: real scores, comparison and verdict over made-up answers, and the given probes."""
     rng = random.Random(3)
     examples = [example(i) for i in range(n)]
     passages = [passage(i) for i in range(n)] if full else []
@@ -136,6 +147,8 @@ def write_run(folder: Path, arms: dict[str, Any] = FULL, *, n: int = 60, full: b
     jsonl.write_rows(folder / "passages.jsonl", passages)
     jsonl.write_text(folder / "config.yaml", f"name: harbour\nseed: 7\n# {attack!r}\n")
     jsonl.write_json(folder / "manifest.json", {**manifest(), **({"experiment": attack} if attack else {})})
+    if probes:
+        write_probes(folder, probes)
     return folder
 
 

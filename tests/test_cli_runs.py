@@ -64,6 +64,23 @@ def a_shipped_run(runs_dir: Path, end: str = "aaaaaaaa", day: int = 1, **facts: 
 # ------------------------------------------------------------------------------------------------------------- list
 
 
+def test_a_run_shows_each_probe_in_a_line_and_names_a_broken_one(tmp_path: Path) -> None:
+    run = a_shipped_run(tmp_path)
+    (run / "probes").mkdir()
+    found = {"title": "Context", "status": "measured", "findings": ["rag is best with [5] passages.", "And more."]}
+    jsonl.write_json(run / "probes" / "context.json", found)
+    jsonl.write_json(run / "probes" / "cost.json", {"title": "Cost", "status": "skipped", "reason": "no prices"})
+    (run / "probes" / "phrasing.json").write_text("{")
+    shown = lines(said("runs", "show", "latest", runs_dir=tmp_path))
+    assert "Context rag is best with [5] passages." in shown and "Cost skipped: no prices" in shown
+    assert any("probes/phrasing.json: not valid JSON" in line for line in shown)
+    listed = json.loads(said("runs", "show", "latest", "--json", runs_dir=tmp_path))["probes"]
+    assert [(one["probe"], one["skipped"], one["said"]) for one in listed] == [
+        ("context", False, "rag is best with [5] passages."),
+        ("cost", True, "no prices"),
+    ]
+
+
 def test_the_list(tmp_path: Path) -> None:
     a_shipped_run(tmp_path, tags=["best", "ci"])
     make_run(tmp_path, "bbbbbbbb", 2, status="started", finished_at=None, command="rag-query")

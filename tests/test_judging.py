@@ -598,6 +598,9 @@ class Heard:
     def say(self, text: str) -> None:
         pass
 
+    def probes(self, planned: Sequence[Any], budget_s: float | None) -> None:
+        """Pass over plans."""
+
     def checks(self, checks: Sequence[Any]) -> None:
         pass
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from report_probes import all_probes
 from report_runs import Json, add_everything, rendered, write_run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -56,7 +57,7 @@ def visit(page: Path, *options: str, anchor: str = "", width: int = 390) -> Visi
 
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
-    run = add_everything(write_run(tmp_path_factory.mktemp("run") / "run"))
+    run = add_everything(write_run(tmp_path_factory.mktemp("run") / "run", probes=all_probes()))
     return rendered(run)
 
 

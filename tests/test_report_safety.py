@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
+from report_probes import all_probes
 from report_runs import ATTACK, FULL, Page, add_everything, rendered, write_run
 
 from ragft.report import load_report, render_markdown
@@ -16,7 +17,7 @@ from ragft.report.environment import environment
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return add_everything(write_run(tmp_path_factory.mktemp("full") / "run"))
+    return add_everything(write_run(tmp_path_factory.mktemp("full") / "run", probes=all_probes()))
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,17 @@ def test_hostile_text_in_gates_sweeps_and_reasons_stays_text(tmp_path: Path) -> 
     assert "<img" not in render_markdown(load_report(run)).replace("\\<", "")
 
 
+def test_hostile_text_in_probes_stays_text(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", n=20, probes=all_probes(ATTACK))
+    html = rendered(run)
+    page = Page(html)
+    assert [name for name, _ in page.elements].count("script") == 2 and "<img" not in html
+    assert page.text.count(ATTACK) > 100  # titles, sentences, labels, cells, excerpts
+    assert not any("onerror" in attributes for _, attributes in page.elements)
+    assert {name for name, _ in page.elements if name in ("mark", "b")} == {"mark", "b"}
+    assert "<img" not in render_markdown(load_report(run)).replace("\\<", "")
+
+
 def test_headings_go_down_one_level_at_a_time(full: Path) -> None:
     levels = [int(name[1]) for name, _ in Page(rendered(full)).elements if re.fullmatch("h[1-6]", name)]
     assert levels[0] == 1 and levels.count(1) == 1
@@ -111,6 +123,8 @@ def test_text_stands_out_from_its_ground_as_wcag_aa_asks(theme: str) -> None:
     colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", macro))
     ratios = {(text, ground): ratio(colours[text], colours[ground]) for text, ground in PAIRS}
     assert {pair: round(found, 2) for pair, found in ratios.items() if found < 4.5} == {}
+    lines = {name: ratio(colour, colours["surface"]) for name, colour in colours.items() if name.startswith("series-")}
+    assert len(lines) == 8 and {name: round(found, 2) for name, found in lines.items() if found < 3} == {}
 
 
 def ratio(one: str, other: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,16 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeLine:
+    """One probe of a run: its title, and the first thing that it found, or the reason why it was skipped."""
+
+    probe: str
+    title: str
+    skipped: bool
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunDetails:
     """Everything about a run that its page shows.
 
@@ -72,6 +82,7 @@ class RunDetails:
     missing: tuple[str, ...]
     shared_bytes: int
     faults: tuple[str, ...]
+    probes: tuple[ProbeLine, ...] = ()
 
 
 def summarise(run: StoredRun) -> RunSummary:
@@ -125,8 +136,23 @@ def details(run: StoredRun) -> RunDetails:
         stages=_stages(run.path / "events.jsonl", faults),
         missing=tuple(name for name in named if not (run.path / name).exists()),
         shared_bytes=sum(file.st_size for file in files_of(run.path) if file.st_nlink > 1),
+        probes=tuple(_probes(run.path / "probes", faults)),
         faults=tuple(faults),
     )
+
+
+def _probes(folder: Path, faults: list[str]) -> Iterator[ProbeLine]:
+    """Yield a line for each probe by name; one that is broken is named among the faults."""
+    for path in sorted(folder.glob("*.json")):
+        broken: list[str] = []
+        found = _optional(path, broken)
+        faults += [f"{folder.name}/{fault}" for fault in broken]
+        if found is None:
+            continue
+        findings, skipped = found.get("findings"), found.get("status") == "skipped"
+        first = findings[0] if isinstance(findings, list) and findings else ""
+        said = found.get("reason") if skipped else first
+        yield ProbeLine(path.stem, str(found.get("title") or path.stem), skipped, str(said or ""))
 
 
 def _stages(path: Path, faults: list[str]) -> tuple[Stage, ...]:

@@ -172,13 +172,13 @@ class Asking:
     def _ask(self, arm: Arm, prompts: Sequence[str], journal: Journal) -> list[Generation]:
         size, total = self._bench.experiment.generation.batch_size, len(set(prompts))
         with (
-            self._answering(arm) as generator,
+            self.answering(arm) as generator,
             self._bench.listener.work(f"Asking {_title(arm)}", total, "questions") as work,
         ):
             return ask(generator, prompts, journal, batch_size=size, on_batch=work.advance)
 
     @contextmanager
-    def _answering(self, arm: Arm) -> Iterator[Generator]:
+    def answering(self, arm: Arm) -> Iterator[Generator]:
         """Answer as the arm does inside this block: its model with its adapter, by text or by the likeliest label."""
         model = self._bench.model(arm.model)
         with model.generator.adapter(self._adapter_folder(arm)):
@@ -213,7 +213,7 @@ class Asking:
 
     def _time_alone(self, arm: Arm, questions: Sequence[Question], journal: Journal) -> None:
         with (
-            self._answering(arm) as generator,
+            self.answering(arm) as generator,
             self._bench.listener.work(f"Timing {arm.name}", len(questions), "questions") as work,
         ):
             generator.generate([questions[0].prompt])

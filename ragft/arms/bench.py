@@ -18,6 +18,7 @@ from ragft.arms.labels import check_apart
 from ragft.arms.listening import Listener
 from ragft.arms.models import LocalModel, RemoteModel, answerer
 from ragft.arms.roots import Origin
+from ragft.arms.stress import Stress
 from ragft.config import ClassificationTask, CustomTask, Experiment, ScriptedModel, TranslationTask
 from ragft.data.checks import CheckedData, CheckScope, DataCheck, conclude, examine
 from ragft.data.examples import Splits, example_files, load_splits
@@ -68,18 +69,28 @@ class Bench:
         *,
         origin: Origin | None = None,
         shared: dict[str, Any] | None = None,
+        stress: Stress | None = None,
     ) -> None:
         self.experiment = experiment
         self.workspace = workspace
         self.listener = listener
         self.origin = origin
         """The experiment file and the command, for which the index that is used is kept from pruning."""
+        self.stress = stress or Stress()
+        """What a probe puts in the place of the documents and examples of the file."""
         self._shared: dict[str, Any] = {} if shared is None else shared
         self._models: dict[str | None, LocalModel | RemoteModel] = {}
 
     def variant(self, experiment: Experiment) -> Bench:
         """Return the bench of the same experiment with other settings; what they leave alone is not made again."""
-        return Bench(experiment, self.workspace, self.listener, origin=self.origin, shared=self._shared)
+        return self._beside(experiment, self.stress)
+
+    def stressed(self, **parts: Any) -> Bench:  # noqa: ANN401 - the fields of Stress
+        """Return the bench of the same experiment with other documents or examples: the fields of `Stress`."""
+        return self._beside(self.experiment, replace(self.stress, **parts))
+
+    def _beside(self, experiment: Experiment, stress: Stress) -> Bench:
+        return Bench(experiment, self.workspace, self.listener, origin=self.origin, shared=self._shared, stress=stress)
 
     def keep_open(self, resource: Open) -> Open:
         """Return the resource, which is closed with the bench."""
@@ -106,7 +117,7 @@ class Bench:
         config = self.experiment.task
         if not isinstance(config, ClassificationTask) or config.labels:
             return task_of(config)
-        splits = self.splits
+        splits = self._file_splits
         return task_of(config, labels_of([*splits.train, *splits.dev, *splits.eval]))
 
     @property
@@ -149,26 +160,63 @@ class Bench:
     @cached_property
     def documents(self) -> tuple[Document, ...]:
         """Every document; empty where the experiment names none."""
+        return self._file_documents if self.stress.documents is None else self.stress.documents
+
+    @property
+    def _file_documents(self) -> tuple[Document, ...]:
         return self.reading.documents if self.experiment.data.documents else ()
+
+    @cached_property
+    def updated_documents(self) -> tuple[Document, ...]:
+        """Every document as `data.update` leaves them: second versions in the place of the first, then new ones.
+
+        Those of the experiment where it names no update.
+        """
+        data = self.experiment.data
+        if data.update is None:
+            return self._file_documents
+        cache, sources = self.workspace.sources_dir, data.update.documents
+        second = self.once(
+            "update", (sources, data.fields), lambda: read_sources(sources, data.fields, cache_dir=cache)
+        )
+        check_failures(second, self.experiment.index.max_failures)
+        versions = {document.id: document for document in (*self._file_documents, *second.documents)}
+        return tuple(versions.values())
 
     @cached_property
     def splits(self) -> Splits:
         """Train, dev and eval examples, with the terms that a glossary gives them."""
+        own, stress = self._file_splits, self.stress
+        return Splits(
+            own.train if stress.train is None else stress.train,
+            own.dev if stress.dev is None else stress.dev,
+            own.eval if stress.eval is None else stress.eval,
+            own.changed,
+            own.unchanged,
+        )
+
+    @cached_property
+    def _file_splits(self) -> Splits:
+        settings = (self.experiment.data, self.experiment.task, self.experiment.seed)
+        return self.once("splits", settings, self._load_splits)
+
+    def _load_splits(self) -> Splits:
         data, config = self.experiment.data, self.experiment.task
         splits = load_splits(
             data,
             task_of(config).input_field,
             self.experiment.seed,
-            documents=lambda: self.documents,
+            documents=lambda: self._file_documents,
             columns=columns_of(config) if isinstance(config, CustomTask) else (),
             cache_dir=self.workspace.sources_dir,
         )
         if not isinstance(config, TranslationTask) or config.term_pattern is None:
             return splits
-        return Splits(*(self._with_terms(config, part) for part in (splits.train, splits.dev, splits.eval)))
+        parts = (splits.train, splits.dev, splits.eval, splits.changed, splits.unchanged)
+        return Splits(*(self._with_terms(config, part) for part in parts))
 
     def _with_terms(self, config: TranslationTask, examples: Sequence[Example]) -> tuple[Example, ...]:
-        known = {document.id: document for document in self.documents}
+        known = {document.id: document for document in self._file_documents}
         gold = [[known[id_] for id_ in example.gold_document_ids if id_ in known] for example in examples]
         return tuple(
             replace(example, terms=terms_of(config, example, documents))
@@ -305,7 +353,12 @@ class Bench:
     def passages(self) -> list[Passage]:
         """Every document cut into passages."""
         data, index = self.experiment.data, self.experiment.index
-        return self.once("passages", (data.documents, data.fields, index), self._cut)
+        return self.once("passages", (data.documents, data.fields, index, self.documents_identity or ""), self._cut)
+
+    @cached_property
+    def documents_identity(self) -> str | None:
+        """Fingerprint of the documents that a probe put in the place of the file's; None for the file's own."""
+        return None if self.stress.documents is None else provenance.fingerprint(self.stress.documents)
 
     def _cut(self) -> list[Passage]:
         from ragft.data.chunking import Chunker
@@ -350,7 +403,8 @@ class Bench:
         models = (self.experiment.model, *self.experiment.models.values())
         scripts = [model.path for model in models if isinstance(model, ScriptedModel)]
         labels = [judge.human_labels] if judge is not None and judge.human_labels is not None else []
-        return [*source_files(data.documents), *examples, *replayed, *scripts, *labels]
+        second = source_files(data.update.documents) if data.update else []
+        return [*source_files(data.documents), *second, *examples, *replayed, *scripts, *labels]
 
     def convert(self, folder: Path, file: str, target: Path) -> None:
         """Write the model of a GGUF file into a folder as plain weights."""

@@ -60,13 +60,15 @@ class Knowledge:
     @cached_property
     def collection(self) -> str:
         """Name of the collection: the embedder, the chunking, and which sources it is kept in step with."""
-        experiment = self._bench.experiment
+        experiment, stress = self._bench.experiment, self._bench.stress
+        other = None if stress.documents is None else stress.collection or self._bench.documents_identity
         return provenance.fingerprint(
             {
                 "embedder": self._bench.embedder_identity,
                 "chunking": experiment.index.chunking.model_dump(),
                 "sources": [source.model_dump(mode="json") for source in experiment.data.documents],
                 "code": provenance.code_fingerprint("retrieval", "data/chunking"),
+                **({} if other is None else {"stress": other}),
             }
         )
 
@@ -89,8 +91,11 @@ class Knowledge:
         """Return what the last sync wrote down, nothing where none ended."""
         return next((row for _, row in jsonl.read_rows(self._record)), {}) if self._record.exists() else {}
 
-    def sync(self, *, rebuild: bool = False) -> IndexState:
-        """Bring the index in step with the documents; embeds only what is new or changed."""
+    def sync(self, *, rebuild: bool = False, anew: bool = False) -> IndexState:
+        """Bring the index in step with the documents; embeds only what is new or changed.
+
+        With `anew` that is embedded even where its vectors are known, so that the time is the embedder's.
+        """
         self.refer()
         if not rebuild and self.is_current():
             return self._state(None)
@@ -102,7 +107,7 @@ class Knowledge:
         with self._bench.listener.work("Indexing passages", total, "passages") as work:
             report = self._store.sync(
                 self._passages,
-                lambda texts: self._bench.vectors.documents(texts, self._bench.embedder.documents, work.advance),
+                lambda texts: (self._embedded_anew if anew else self._embedded)(texts, work.advance),
                 on_unchanged=work.advance,
             )
         if report.added + report.changed:
@@ -110,6 +115,13 @@ class Knowledge:
         row = {"fingerprint": self.fingerprint, "passages": total, "seconds_per_passage": pace}
         jsonl.write_rows(self._record, [row])
         return self._state(report)
+
+    def _embedded(self, texts: Sequence[str], on_batch: OnBatch) -> Vectors:
+        return self._bench.vectors.documents(texts, self._bench.embedder.documents, on_batch)
+
+    def _embedded_anew(self, texts: Sequence[str], on_batch: OnBatch) -> Vectors:
+        found = dict(zip(texts, self._bench.embedder.documents(texts, on_batch), strict=True))
+        return self._bench.vectors.documents(texts, lambda block: np.stack([found[text] for text in block]))
 
     def refer(self, *journals: Path) -> None:
         """Keep on record that the experiment file uses this index, and these files for it: pruning leaves them."""

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from ragft.arms.planning import PlannedProbe
     from ragft.data.checks import DataCheck
 
 
@@ -37,6 +38,10 @@ class Listener(Protocol):
         """Pass on what checks of the data found, before anything expensive begins."""
         ...
 
+    def probes(self, planned: Sequence[PlannedProbe], budget_s: float | None) -> None:
+        """Pass on what the probes would take, before anything expensive begins, and the seconds that they may take."""
+        ...
+
 
 class _Unwatched:
     def advance(self, done: int = 1, note: str = "") -> None:
@@ -59,3 +64,6 @@ class Silence:
 
     def checks(self, checks: Sequence[DataCheck]) -> None:
         """Drop the checks."""
+
+    def probes(self, planned: Sequence[PlannedProbe], budget_s: float | None) -> None:
+        """Drop the plan."""

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, median_seconds
 from ragft.arms.bench import Bench
+from ragft.arms.knowledge import IndexState
 from ragft.arms.measured import LOGLIK
 from ragft.arms.models import LocalModel, RemoteModel, is_elsewhere
 from ragft.arms.round import Asked
@@ -20,6 +22,7 @@ from ragft.evaluation.abstention import summarise_abstention
 from ragft.evaluation.classification import majority_share, summarise_classification
 from ragft.evaluation.clustering import clusters
 from ragft.evaluation.corpus import CORPUS_METRIC_VERSION, CORPUS_METRICS
+from ragft.evaluation.cost import Payer, Usage
 from ragft.evaluation.metrics import ANSWER_METRICS
 from ragft.evaluation.retrieval import RETRIEVAL_METRIC_VERSION
 from ragft.evaluation.selective import selective_curve, selective_gain
@@ -33,6 +36,16 @@ class Built:
     labels: int
     training_seconds: float | None
     index_seconds: float | None
+
+
+def built_for(arm: Arm, adapters: Adapters, index: IndexState | None) -> Built:
+    """Return what had to be built for an arm; of several training seeds one would ship, so their mean counts."""
+    index_seconds = 0.0 if arm.retrieval != "index" else index.build_seconds if index else None
+    if arm.adapter is None:
+        return Built(0, 0.0, index_seconds)
+    records = [adapters.record(arm.adapter, seed) for seed in adapters.seeds(arm.adapter)]
+    labels = records[0]["examples"] + records[0]["dev_examples"]
+    return Built(labels, statistics.fmean(record["training"]["seconds"] for record in records), index_seconds)
 
 
 def metric_rows(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
@@ -63,15 +76,12 @@ def arm_row(
 ) -> dict[str, Any]:
     """Return what one arm is, what its answers cost, and what must be built for it."""
     examples = {example.id: example for example in bench.splits.eval}
-    model = bench.model(arm.model)
     answers = [answer for answer in asked.answers if answer.error is None]
     waited = [answer.retrieval_seconds for answer in answers] if arm.retrieval == "index" else []
     abstention = _abstention(arm, answers, scores, examples, primary) if bench.task.can_abstain else None
     return {
         "model": arm.model,
-        "in_process": isinstance(model, LocalModel),
-        "token_prices": _token_prices(model),
-        "adapter": arm.adapter,
+        **usage_facts(bench, arm, asked, built),
         "retrieval": arm.retrieval,
         "shots": arm.shots,
         "shots_by": arm.shots_by,
@@ -79,8 +89,6 @@ def arm_row(
         "prompts": list(arm.prompts),
         "control": arm.is_control,
         "complexity": arm.complexity,
-        "prompt_tokens_mean": _mean(answer.prompt_tokens for answer in answers),
-        "output_tokens_mean": _mean(answer.output_tokens for answer in answers),
         "truncated_share": _mean(answer.finish_reason == "length" for answer in answers),
         "failed_share": _failed_share(arm, scores, primary),
         "errors": dict(Counter(answer.error for answer in asked.answers if answer.error is not None)),
@@ -88,18 +96,48 @@ def arm_row(
         "citing_share": None if arm.retrieval == "none" else _mean(bool(a.citations) for a in answers),
         "latency_s_p50": median_seconds(asked.alone),
         "latency_n": len(asked.alone),
-        "seconds_per_question": _mean(answer.seconds for answer in answers),
         "retrieval_seconds_p50": statistics.median(waited) if waited else None,
-        "memory_gb": None if asked.memory_bytes is None else asked.memory_bytes / 1e9,
-        "leaves_machine": model.leaves_machine
+        "leaves_machine": bench.model(arm.model).leaves_machine
         or (arm.retrieval == "index" and is_elsewhere(bench.experiment.index.embedder.endpoint)),
-        "labels": built.labels + arm.shots,
-        "training_seconds": built.training_seconds,
-        "index_seconds": built.index_seconds,
         "abstention": abstention,
         "labels_said": _labels_said(bench, answers, examples),
         "selective": _selective(bench, arm, asked.answers, scores, examples, primary),
     }
+
+
+def usage_facts(bench: Bench, arm: Arm, asked: Asked, built: Built) -> dict[str, Any]:
+    """Return what one arm takes that can have a price: tokens, seconds, memory, labels, and what was built for it."""
+    model = bench.model(arm.model)
+    answers = [answer for answer in asked.answers if answer.error is None]
+    return {
+        "in_process": isinstance(model, LocalModel),
+        "token_prices": _token_prices(model),
+        "adapter": arm.adapter,
+        "prompt_tokens_mean": _mean(answer.prompt_tokens for answer in answers),
+        "output_tokens_mean": _mean(answer.output_tokens for answer in answers),
+        "seconds_per_question": _mean(answer.seconds for answer in answers),
+        "retrieval_seconds_mean": _mean(answer.retrieval_seconds for answer in answers),
+        "memory_gb": None if asked.memory_bytes is None else asked.memory_bytes / 1e9,
+        "labels": built.labels + arm.shots,
+        "training_seconds": built.training_seconds,
+        "index_seconds": built.index_seconds,
+    }
+
+
+def payer_of(arm: Arm, facts: Mapping[str, Any]) -> Payer:
+    """Return what an arm takes as it is paid for, from its `usage_facts`."""
+    usage = Usage(
+        seconds_per_question=facts["seconds_per_question"],
+        prompt_tokens_mean=facts["prompt_tokens_mean"],
+        output_tokens_mean=facts["output_tokens_mean"],
+        labels=facts["labels"],
+        training_seconds=facts["training_seconds"],
+        index_seconds=facts["index_seconds"],
+        has_adapter=arm.adapter is not None,
+        has_retrieval=arm.retrieval == "index",
+        retrieval_seconds=facts["retrieval_seconds_mean"] or 0.0,
+    )
+    return Payer(usage, facts["in_process"], facts["token_prices"])
 
 
 def _mean(values: Iterable[float]) -> float | None:

@@ -77,6 +77,11 @@ class LocalModel:
     def _loaded(self) -> LanguageModel:
         return self._bench.once("model", (self.config,), self._load)
 
+    @property
+    def weights(self) -> Any:  # noqa: ANN401 - a transformers model
+        """The loaded model as it stands, with the adapters that have answered in it."""
+        return self._loaded.model
+
     def _load(self) -> LanguageModel:
         folder, config = self.folder, self.config
         with self._bench.listener.work("Loading the model", 0, ""):

@@ -19,6 +19,7 @@ from ragft.data.checks import DataCheck, conclude
 from ragft.evaluation.clustering import cluster_of
 from ragft.evaluation.metrics import is_binary
 from ragft.evaluation.power import planned_mde
+from ragft.records import Example
 from ragft.training.examples import TrainingText
 
 
@@ -33,6 +34,9 @@ class Speeds:
 
 REFERENCE = Speeds(reading=900.0, writing=90.0, training=480.0)
 """Measured with 135 million bfloat16 parameters where a large matrix product reaches `REFERENCE_FLOPS`."""
+
+ALONE_SECONDS = 1.5
+"""Taken for one question that is asked alone of a model in this process."""
 
 REMOTE_SECONDS = 1.0
 """Taken for one answer of a server, about which nothing is known before it is asked."""
@@ -71,6 +75,48 @@ class PlannedArm:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a probe cannot be run on this experiment, and what to add so that it can."""
+
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a probe would take: prompts of which some are answered, trainings, and seconds.
+
+    `asking_s` is in proportion to the examples; `fixed_s` (training, indexing, reading text) is not. `examples` is the
+    largest number that a condition asks.
+    """
+
+    arms: int = 0
+    conditions: int = 0
+    examples: int = 0
+    prompts: int = 0
+    answered: int = 0
+    prompt_tokens: int = 0
+    trainings: int = 0
+    asking_s: float = 0.0
+    fixed_s: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in all."""
+        return self.asking_s + self.fixed_s
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedProbe:
+    """One probe in the plan; `refusal` says why it would be skipped."""
+
+    kind: str
+    title: str
+    load: Load
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a command would do; `estimated_passages` says that drawn passages stood in for those not yet retrieved.
 
@@ -91,6 +137,7 @@ class Plan:
     sweep_settings: int = 0
     sweep_prompts: int = 0
     detectable: float | None = None
+    probes: tuple[PlannedProbe, ...] = ()
 
 
 def plan(bench: Bench) -> Plan:
@@ -124,7 +171,7 @@ def _plan(bench: Bench, arm_names: Sequence[str], adapter_names: Sequence[str], 
     used = list(dict.fromkeys([*adapter_names, *(arm.adapter for arm in arms if arm.adapter)]))
     reads = knowledge is not None and needs_index(arms, [adapters.config(name) for name in used])
     current = knowledge.is_current() if knowledge is not None and reads else None
-    planned_adapters = tuple(_adapter(bench, adapters, n, seed) for n in used for seed in adapters.seeds(n))
+    planned_adapters = tuple(plan_adapter(bench, adapters, n, seed) for n in used for seed in adapters.seeds(n))
     planned_arms = tuple(_arm(bench, asking, arm) for arm in arms)
     embedding = 0.0 if current is not False else len(bench.passages) / 30
     return Plan(
@@ -154,10 +201,11 @@ def _samples(adapters: Sequence[PlannedAdapter]) -> tuple[TrainingText, ...]:
     return tuple(found.values())
 
 
-def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> PlannedAdapter:
+def plan_adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> PlannedAdapter:
+    """Return what training an adapter with one seed would take; nothing is trained."""
     from ragft.training.arguments import plan_of
 
-    recipe, config, speeds = adapters.recipe(name), adapters.config(name), _speeds(bench, bench.local)
+    recipe, config, speeds = adapters.recipe(name), adapters.config(name), speeds_of(bench, bench.local)
     parts = tuple(sketch(recipe, bench.local.tokenizer))
     texts, tokens = sum(part.texts for part in parts), sum(part.tokens for part in parts) + recipe.to_write
     planned = plan_of(config, round(config.training.num_train_epochs * texts), processes=1)
@@ -177,9 +225,14 @@ def _adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> PlannedA
 
 
 def _arm(bench: Bench, asking: Asking, arm: Arm) -> PlannedArm:
-    asked = asking.asked(arm, bench.splits.eval)
+    return plan_arm(bench, asking, arm, bench.splits.eval, alone=bench.experiment.compare.latency_questions)
+
+
+def plan_arm(bench: Bench, asking: Asking, arm: Arm, examples: Sequence[Example], *, alone: int = 0) -> PlannedArm:
+    """Return what asking an arm these examples would take, `alone` of them once more each on its own."""
+    asked = asking.asked(arm, examples)
     left = [question for one in asked for question in asking.missing(one.arm, one.questions)]
-    prompts, alone = sum(len(one.questions) for one in asked), bench.experiment.compare.latency_questions
+    prompts = sum(len(one.questions) for one in asked)
     tokens, seconds = _load(bench, bench.model(arm.model), [question.prompt for question in left], alone if left else 0)
     return PlannedArm(arm.name, prompts, prompts - len(left), tokens, seconds)
 
@@ -187,9 +240,9 @@ def _arm(bench: Bench, asking: Asking, arm: Arm) -> PlannedArm:
 def _load(bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str], alone: int) -> tuple[int, float]:
     """Return (prompt tokens, seconds) that these prompts take, `alone` of them once more each on its own."""
     if isinstance(model, LocalModel):
-        speeds, tokens = _speeds(bench, model), sum(_count(model.tokenizer, prompt) for prompt in prompts)
+        speeds, tokens = speeds_of(bench, model), sum(_count(model.tokenizer, prompt) for prompt in prompts)
         written = len(prompts) * bench.experiment.generation.max_new_tokens / 2
-        return tokens, tokens / speeds.reading + written / speeds.writing + alone * 1.5
+        return tokens, tokens / speeds.reading + written / speeds.writing + alone * ALONE_SECONDS
     tokens = sum(model.generator.count_tokens(prompt) for prompt in prompts)
     at_once = model.config.concurrency if isinstance(model.config, OpenAiModel) else len(prompts)
     return tokens, REMOTE_SECONDS * (len(prompts) / max(1, at_once) + alone)
@@ -199,7 +252,7 @@ def _count(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - a transformers t
     return len(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _speeds(bench: Bench, model: LocalModel) -> Speeds:
+def speeds_of(bench: Bench, model: LocalModel) -> Speeds:
     """Return the reference speeds scaled by a model's size and this machine's matrix product."""
     weights = sum(path.stat().st_size for path in model.folder.path.glob("*.safetensors")) / 4
     flops = bench.once("matrix flops", (model.config,), lambda: _matrix_flops(model.config))

@@ -5,8 +5,8 @@ The comparison asks every arm the eval examples in one round; a sweep asks one a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Alone, Arm, Asking, Question, Variant
@@ -33,6 +33,21 @@ class Asked:
     reused: int = 0
     memory_bytes: int | None = None
 
+    def only(self, examples: Iterable[Example]) -> Asked:
+        """Return what was asked of these examples and what was said to them; memory is that of all of them."""
+        ids = {example.id for example in examples}
+        return replace(
+            self,
+            questions=_of(self.questions, ids),
+            answers=tuple(answer for answer in self.answers if answer.example_id in ids),
+            variants=tuple(replace(one, questions=_of(one.questions, ids)) for one in self.variants),
+            alone=tuple(timed for timed in self.alone if timed.example_id in ids),
+        )
+
+
+def _of(questions: Sequence[Question], ids: set[str]) -> tuple[Question, ...]:
+    return tuple(question for question in questions if question.example.id in ids)
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -47,13 +62,16 @@ class Trained:
 class Round:
     """Builds what the arms of one experiment need, and asks them; each stage stands in the events of the run."""
 
-    def __init__(self, bench: Bench, run: Run, *, label: str = "") -> None:
-        """Keep the bench and the run; `label` stands before the names of stages."""
+    def __init__(self, bench: Bench, run: Run, *, label: str = "", adapters: Adapters | None = None) -> None:
+        """Keep the bench and the run; `label` stands before the names of stages.
+
+        `adapters` are those of another round, trained on other data than this one holds; its own when None.
+        """
         self._bench = bench
         self._run = run
         self._label = label
         self.knowledge = Knowledge(bench) if bench.documents else None
-        self.adapters = Adapters(bench, self.knowledge)
+        self.adapters = adapters or Adapters(bench, self.knowledge)
         self.asking = Asking(bench, self.knowledge, self.adapters)
         self._variants: dict[tuple[str, tuple[str, ...]], tuple[Variant, ...]] = {}
 

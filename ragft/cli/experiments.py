@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ragft.cli.durations import seconds_of
 from ragft.cli.options import RUNS, WAIT_S, WORKSPACE, Debug, File, Json, Quiet, RunsDir, Set, Tags, Wait, WorkspaceDir
 from ragft.cli.running import held, running, speaking
 
 if TYPE_CHECKING:
     from ragft.arms.bench import Bench
-    from ragft.compare import CompareResult
+    from ragft.compare import CompareResult, Probing
     from ragft.console import Terminal
     from ragft.gates import Baseline
     from ragft.runs import Run
@@ -32,6 +33,21 @@ def compare(
     write_baseline: Annotated[
         Path | None, typer.Option("--write-baseline", metavar="FILE", help="Write this run as a baseline file.")
     ] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--probe",
+            metavar="NAME",
+            help="Run this probe after the comparison, and no other; `all` for every one. Repeatable.",
+        ),
+    ] = None,
+    no_probes: Annotated[bool, typer.Option("--no-probes", help="Run none of the probes that the file lists.")] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="TIME", help="Keep the probes within this time (90s, 10m, 2h) by asking fewer examples."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and how long it would take.")
     ] = False,
@@ -43,15 +59,21 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Build what is missing, ask every arm every question, and say what to ship."""
+    if probe and no_probes:
+        raise typer.BadParameter("does not go with --no-probes", param_hint="--probe")
+    budget_s = None if budget is None else seconds_of(budget)
     with speaking(debug=debug, quiet=quiet) as terminal:
+        from ragft.compare import Probing
+
+        probing = Probing(tuple(probe or ()), budget_s, no_probes)
         if dry_run:
-            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json)
+            _dry_run(file, set_, terminal, workspace, wait, as_json=as_json, probing=probing)
             return
         then = _prepared_baseline(baseline, write_baseline, runs_dir)
         with running("compare", file, set_, terminal, runs_dir, workspace, wait, tags=tag) as (bench, run):
             from ragft.compare import compare as run_compare
 
-            result = run_compare(bench, run, then, becomes_baseline=write_baseline is not None)
+            result = run_compare(bench, run, then, becomes_baseline=write_baseline is not None, probing=probing)
         if write_baseline is not None:
             from ragft.gates import write_baseline as save_baseline
 
@@ -77,16 +99,20 @@ def _prepared_baseline(baseline: str | None, target: Path | None, runs_dir: Path
 
 
 def _show_comparison(result: CompareResult, run: Run, terminal: Terminal, *, as_json: bool) -> None:
-    from ragft.console import arms_table, gates_table, tell_github, verdict_text
+    from ragft.console import arms_table, gates_table, probes_text, tell_github, verdict_text
     from ragft.gates import gates_json
 
     if as_json:
         found = None if result.gates is None else gates_json(result.gates)
-        terminal.json({"run": run.path, "verdict": asdict(result.verdict), "metrics": result.metrics, "gates": found})
+        probes = {one.probe: one for one in result.probes}
+        told = {"run": run.path, "verdict": asdict(result.verdict), "metrics": result.metrics, "gates": found}
+        terminal.json({**told, "probes": probes})
     else:
         for line in result.metrics["reused"]:
             terminal.say(f"reused {line}")
         terminal.result(arms_table(result.metrics, result.verdict))
+        for part in probes_text(result.probes):
+            terminal.result(part)
         terminal.result(verdict_text(result.verdict))
         if result.gates is not None:
             terminal.result(gates_table(result.gates))
@@ -103,6 +129,7 @@ def _dry_run(
     *,
     as_json: bool,
     adapters: Sequence[str] | None = None,
+    probing: Probing | None = None,
 ) -> None:
     """Print the plan of `compare`, or of `finetune` where `adapters` are given (none of them named: all).
 
@@ -110,7 +137,7 @@ def _dry_run(
     """
     from ragft.arms.bench import Bench
     from ragft.config import load_experiment
-    from ragft.console import checks_table, plan_text
+    from ragft.console import checks_table, plan_text, probe_plan
     from ragft.workspace import Workspace
 
     loaded = load_experiment(file, overrides or ())
@@ -121,11 +148,17 @@ def _dry_run(
     with held(space, f"ragft dry run of {file}", wait, terminal):
         bench = Bench(loaded.experiment, space, terminal)
         planned = plan(bench) if adapters is None else plan_training(bench, wanted_adapters(bench, adapters))
+        if probing is not None and (configs := probing.configs(bench)):
+            from ragft.probes import plan_probes
+
+            planned = replace(planned, probes=plan_probes(bench, configs))
     if as_json:
         terminal.json(planned)
     else:
         terminal.result(checks_table(planned.checks))
         terminal.result(plan_text(planned))
+        if planned.probes:
+            terminal.result(probe_plan(planned.probes, None if probing is None else probing.budget_s))
 
 
 def finetune(

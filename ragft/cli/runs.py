@@ -96,6 +96,7 @@ def show(run: RunName, as_json: Json = False, runs_dir: RunsDir = RUNS, debug: D
                     "manifest": found.summary.run.manifest,
                     "verdict": found.verdict,
                     "metrics": found.metrics,
+                    "probes": found.probes,
                     "stages": found.stages,
                     "shared_bytes": found.shared_bytes,
                     "missing": found.missing,

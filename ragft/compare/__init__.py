@@ -10,6 +10,7 @@ from typing import Any
 from ragft.arms.asking import Arm
 from ragft.arms.bench import Bench
 from ragft.arms.judging import check_judge
+from ragft.arms.measures import task_metrics, text_metric
 from ragft.arms.retrieval_quality import write_trec
 from ragft.arms.round import Round
 from ragft.compare.case import blending, case_of
@@ -18,12 +19,15 @@ from ragft.compare.gathering import check_measurable, gathered, passages_of
 from ragft.compare.judgement import judgement
 from ragft.compare.made import Made
 from ragft.compare.rows import metrics_rows
-from ragft.compare.scoring import compared, measured_metrics, retrieval_quality, task_metrics, text_metric
+from ragft.compare.scoring import compared, measured_metrics, retrieval_quality
 from ragft.compare.unaided import unaided
+from ragft.config import AnyProbe
 from ragft.errors import NotComparableError, RagftError
 from ragft.evaluation.comparison import Comparison
 from ragft.evaluation.metrics import check_primary
+from ragft.evaluation.probing import ProbeResult
 from ragft.gates import Baseline, Evidence, GateReport, gates_json, judge, needs_baseline, read_evidence, render_junit
+from ragft.probes import Kit, Pace, caveats, chosen_probes, pace_of, plan_probes, run_probes
 from ragft.records import Score
 from ragft.report import load_report, render_html, render_markdown
 from ragft.runs import Run
@@ -40,6 +44,7 @@ class CompareResult:
     metrics: dict[str, Any]
     evidence: Evidence
     gates: GateReport | None
+    probes: tuple[ProbeResult, ...] = ()
 
     def error(self) -> RagftError | None:
         """Return why the command ends badly although a comparison was made: a gate, or arms that were not comparable.
@@ -53,18 +58,42 @@ class CompareResult:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Probing:
+    """Which probes follow the comparison: those of the file or those named, within `budget_s` seconds if it is set.
+
+    With `off` none of them is run.
+    """
+
+    names: tuple[str, ...] = ()
+    budget_s: float | None = None
+    off: bool = False
+
+    def configs(self, bench: Bench) -> tuple[AnyProbe, ...]:
+        """Return the settings of the probes to run; raises RagftError for a name that no probe has."""
+        return () if self.off else chosen_probes(bench.experiment.compare.probes, self.names)
+
+
 def compare(
-    bench: Bench, run: Run, baseline: Baseline | None = None, *, becomes_baseline: bool = False
+    bench: Bench,
+    run: Run,
+    baseline: Baseline | None = None,
+    *,
+    becomes_baseline: bool = False,
+    probing: Probing = Probing(),
 ) -> CompareResult:
     """Run the whole experiment and write its run folder; what is built or answered already is reused.
 
     Raises DataError or NotComparableError, before anything expensive, for data that cannot be compared.
     """
     settings, checking = bench.experiment.compare, Checking(bench, run)
+    probes = probing.configs(bench)
     checking.data()
     run.inputs(bench.input_files())
     one = Round(bench, run)
     _check(bench, one.arms(list(settings.arms)))
+    if probes:
+        bench.listener.probes(plan_probes(bench, probes), probing.budget_s)
     sweep = None
     if settings.sweep is not None:
         sweep, bench = sweep_settings(bench, run, settings.sweep.metric or text_metric(bench))
@@ -79,7 +108,9 @@ def compare(
     asked = {arm.name: (bare | others)[arm.name] for arm in arms}
     made = Made(checking.checked, sweep, one, arms, state, trained, asked)
     _note(run, made)
-    return _conclude(bench, run, made, baseline, becomes_baseline=becomes_baseline)
+    kit = Kit(bench, run, one, asked, state, pace=pace_of(bench, one, asked) if probes else Pace())
+    found = run_probes(kit, probes, probing.budget_s)
+    return _conclude(bench, run, made, found, baseline, becomes_baseline=becomes_baseline)
 
 
 def _check(bench: Bench, arms: Sequence[Arm]) -> None:
@@ -113,7 +144,13 @@ def _note(run: Run, made: Made) -> None:
 
 
 def _conclude(
-    bench: Bench, run: Run, made: Made, baseline: Baseline | None, *, becomes_baseline: bool
+    bench: Bench,
+    run: Run,
+    made: Made,
+    probes: tuple[ProbeResult, ...],
+    baseline: Baseline | None,
+    *,
+    becomes_baseline: bool,
 ) -> CompareResult:
     """Score, compare, decide and report; only metrics that a model measures, and a judge, ask anything here."""
     with run.stage("compare"):
@@ -132,14 +169,14 @@ def _conclude(
             judge.note(rows)
             run.write_rows("judgements.jsonl", judge.report.judgements)
             run.note(prompts=judge.report.prompts)
-        verdict = _verdict(bench, made, scores, comparison, rows)
+        verdict = _with_caveats(bench, _verdict(bench, made, scores, comparison, rows), comparison, probes)
     _write(run, bench, made, scores, comparison, verdict, rows)
     if quality is not None:
         write_trec(run, quality)
     evidence = read_evidence(run.path)
     gates = _gates(bench, run, evidence, baseline, becomes_baseline=becomes_baseline)
     _report(run)
-    return CompareResult(comparison, verdict, rows, evidence, gates)
+    return CompareResult(comparison, verdict, rows, evidence, gates, probes)
 
 
 def _verdict(
@@ -156,6 +193,16 @@ def _verdict(
 
     comparison_at = blending(scores, comparison.primary_metric, again)
     return replace(decide(case), sensitivity=sensitivity(case, comparison_at))
+
+
+def _with_caveats(bench: Bench, verdict: Verdict, comparison: Comparison, probes: Sequence[ProbeResult]) -> Verdict:
+    """Return the verdict with what the probes say against the arm that it ships."""
+    arms = bench.experiment.compare.arms
+    if verdict.arm is None or not probes:
+        return verdict
+    shippable = [name for name, arm in arms.items() if arm.retrieval in ("none", "index")]
+    found = caveats(verdict.arm, arms[verdict.arm].adapter, shippable, comparison, probes)
+    return replace(verdict, caveats=(*verdict.caveats, *found))
 
 
 def _gates(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ragft.arms.asking import Arm
 from ragft.arms.bench import Bench
-from ragft.arms.measuring import Built, arm_row, metric_rows, retrieval_hits, task_row
+from ragft.arms.measures import corpus_metrics, task_metrics
+from ragft.arms.measuring import arm_row, built_for, metric_rows, retrieval_hits, task_row
 from ragft.arms.retrieval_quality import RetrievalQuality, quality_facts, quality_rows
 from ragft.arms.round import Trained
 from ragft.compare.made import Made
-from ragft.compare.scoring import corpus_metrics, task_metrics
 from ragft.compare.unaided import Unaided, unaided_finding, unaided_row
 from ragft.data.checks import DataFinding
 from ragft.evaluation.clustering import clusters
@@ -42,7 +40,10 @@ def metrics_rows(
             *(quality_rows(quality) if quality else ()),
         ],
         "arms": {
-            arm.name: arm_row(bench, arm, made.asked[arm.name], scores, primary, _built(made, arm)) for arm in made.arms
+            arm.name: arm_row(
+                bench, arm, made.asked[arm.name], scores, primary, built_for(arm, made.round.adapters, made.index)
+            )
+            for arm in made.arms
         },
         "task": {**task_row(bench), "unaided": unaided_row(beside)},
         "signatures": _signatures(bench),
@@ -55,17 +56,6 @@ def metrics_rows(
         "prices": settings.prices.model_dump(),
         "limits": settings.limits.model_dump(),
     }
-
-
-def _built(made: Made, arm: Arm) -> Built:
-    """Return what had to be built for an arm; of several training seeds one would ship, so their mean counts."""
-    index_seconds = 0.0 if arm.retrieval != "index" else made.index.build_seconds if made.index else None
-    if arm.adapter is None:
-        return Built(0, 0.0, index_seconds)
-    adapters = made.round.adapters
-    records = [adapters.record(item.name, item.seed) for item in made.trained if item.name == arm.adapter]
-    labels = records[0]["examples"] + records[0]["dev_examples"]
-    return Built(labels, statistics.fmean(record["training"]["seconds"] for record in records), index_seconds)
 
 
 def _retrieval_row(bench: Bench, made: Made, scores: Sequence[Score], primary: str) -> dict[str, Any] | None:

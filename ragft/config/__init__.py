@@ -23,6 +23,7 @@ from ragft.config.examples import (
     ExamplesSource,
     FieldNames,
     HubExamples,
+    UpdateConfig,
 )
 from ragft.config.json_schema import experiment_json_schema
 from ragft.config.judging import JudgeConfig
@@ -41,6 +42,19 @@ from ragft.config.knowledge import (
 )
 from ragft.config.loading import LoadedExperiment, load_experiment
 from ragft.config.models import Device, Model, ModelConfig, OpenAiModel, ScriptedModel, TokenPrices
+from ragft.config.probes import (
+    PROBES,
+    AnyProbe,
+    ContextProbe,
+    CostProbe,
+    ExplainabilityProbe,
+    ForgettingProbe,
+    FreshnessProbe,
+    KnowledgeQualityProbe,
+    LabelBudgetProbe,
+    NoiseFloorProbe,
+    PhrasingProbe,
+)
 from ragft.config.recipes import AdapterConfig, ContextRecipe
 from ragft.config.schema import Experiment, GenerationConfig
 from ragft.config.tasks import (
@@ -56,14 +70,18 @@ from ragft.config.training import PeftConfig, TrainingConfig
 from ragft.config.variants import with_values
 
 __all__ = [
+    "PROBES",
     "AdapterConfig",
+    "AnyProbe",
     "ArmConfig",
     "ChatTask",
     "ChecksConfig",
     "ChunkingConfig",
     "ClassificationTask",
     "CompareConfig",
+    "ContextProbe",
     "ContextRecipe",
+    "CostProbe",
     "CustomTask",
     "DataConfig",
     "DataGate",
@@ -76,22 +94,29 @@ __all__ = [
     "ExamplesFile",
     "ExamplesSource",
     "Experiment",
+    "ExplainabilityProbe",
     "FieldNames",
     "FilesSource",
+    "ForgettingProbe",
+    "FreshnessProbe",
     "Gate",
     "GenerationConfig",
     "HubExamples",
     "HubSource",
     "IndexConfig",
     "JudgeConfig",
+    "KnowledgeQualityProbe",
+    "LabelBudgetProbe",
     "LatencyGate",
     "LimitsConfig",
     "LoadedExperiment",
     "MetricGate",
     "Model",
     "ModelConfig",
+    "NoiseFloorProbe",
     "OpenAiModel",
     "PeftConfig",
+    "PhrasingProbe",
     "PricesConfig",
     "QaTask",
     "RegressionGate",
@@ -106,6 +131,7 @@ __all__ = [
     "TokenPrices",
     "TrainingConfig",
     "TranslationTask",
+    "UpdateConfig",
     "VerdictGate",
     "WebSource",
     "experiment_json_schema",

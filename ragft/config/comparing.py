@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, Strict, model_validator
 
 from ragft.config.judging import JudgeConfig
+from ragft.config.probes import Probe
 from ragft.config.sections import ModelSource, Name, Pair, Section, Shorthand, SingleItem, Words
 from ragft.records import ContextKind
 
@@ -190,6 +191,8 @@ class CompareConfig(Section):
     """Conditions that make `compare` end with exit code 3 when they do not hold."""
     sweep: SweepConfig | None = None
     """Settings to choose on the dev examples first."""
+    probes: Annotated[tuple[Probe, ...], Strict(False), SingleItem()] = ()
+    """Stresses that are applied to the experiment after the comparison, by name or with their settings."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """Level of all intervals."""
     resamples: int = Field(default=10_000, ge=100)

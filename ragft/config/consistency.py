@@ -27,6 +27,7 @@ def cross_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...]
         yield from _gate_faults(experiment, number, gate)
     yield from sweep_faults(experiment)
     yield from _judge_faults(experiment)
+    yield from _probe_faults(experiment)
     if experiment.compare.sweep is not None and experiment.compare.sweep.arm not in experiment.compare.arms:
         yield ("compare", "sweep", "arm"), _no_arm(experiment, experiment.compare.sweep.arm)
 
@@ -63,6 +64,18 @@ def _contrast_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, 
             yield ("compare", "contrasts", number), f"{pair[0]!r} is contrasted with itself"
         elif set(pair) in [set(other) for other in experiment.compare.contrasts[:number]]:
             yield ("compare", "contrasts", number), f"{pair[0]!r} and {pair[1]!r} are contrasted already"
+
+
+def _probe_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    kinds: list[str] = []
+    for number, probe in enumerate(experiment.compare.probes):
+        where = ("compare", "probes", number)
+        if probe.kind in kinds:
+            yield where, f"the probe {probe.kind} is named twice"
+        kinds.append(probe.kind)
+        for name in probe.arms:
+            if name not in experiment.compare.arms:
+                yield (*where, "arms"), _no_arm(experiment, name)
 
 
 def _judge_faults(experiment: Experiment) -> Iterator[tuple[tuple[str | int, ...], str]]:

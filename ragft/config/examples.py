@@ -50,6 +50,8 @@ class FieldNames(Section):
     input is absent, or where this is set."""
     terms: str = "terms"
     """Column of the terms that a translation must use: a list of texts, or one."""
+    old_references: str = "old_references"
+    """Column, in the examples of `data.update.changed`, of what was right before it: a list of texts, or one."""
 
 
 class ExamplesFile(Section):
@@ -98,6 +100,17 @@ class ChecksConfig(Section):
     """From which score of the bare model on, closed-book, the data cannot show what knowledge is worth."""
 
 
+class UpdateConfig(Section):
+    """A second version of some documents, and the questions that tell who has noticed it."""
+
+    documents: Annotated[Documents, Field(min_length=1)]
+    """The documents in their second version, each under the id of the first; those with a new id are added."""
+    changed: Examples
+    """Examples whose answers the second version changes: `references` are right after it, `old_references` before."""
+    unchanged: Examples | None = None
+    """Examples whose answers it leaves alone; `data.eval` when absent."""
+
+
 class DataConfig(Section):
     """Documents and labelled examples."""
 
@@ -115,5 +128,7 @@ class DataConfig(Section):
     """Names of the columns of documents and examples."""
     allow_leakage: bool = False
     """Go on, with a caveat, when an eval question also stands in train; otherwise that is an error."""
+    update: UpdateConfig | None = None
+    """What changes later, for the probes that ask who notices; none when absent."""
     checks: ChecksConfig = ChecksConfig()
     """What is checked before anything expensive."""

@@ -8,6 +8,7 @@ from ragft.console.arms import arms_table
 from ragft.console.checks import checks_table
 from ragft.console.gates import gates_table, tell_github
 from ragft.console.guarding import guarded
+from ragft.console.probes import probe_plan, probes_text
 from ragft.console.retrieval import retrieval_page
 from ragft.console.tables import adapters_table
 from ragft.console.terminal import Terminal, quiet_libraries
@@ -24,6 +25,8 @@ __all__ = [
     "guarded",
     "index_text",
     "plan_text",
+    "probe_plan",
+    "probes_text",
     "quiet_libraries",
     "retrieval_page",
     "set_aside_lines",

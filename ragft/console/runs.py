@@ -113,6 +113,8 @@ def run_page(details: RunDetails) -> Iterator[RenderableType]:
     metrics = details.metrics or {}
     yield from family_tables(metrics, details.summary.arm)
     yield from _retrieval(metrics)
+    if details.probes:
+        yield _probes(details)
     if run.command == "finetune":
         yield from _adapters(metrics)
     if details.stages:
@@ -215,6 +217,15 @@ def _adapters(metrics: Mapping[str, Any]) -> Iterator[RenderableType]:
     yield table
     for name, measured in records.items():
         yield from signs(name, measured)
+
+
+def _probes(details: RunDetails) -> Table:
+    """Return one line for each probe: the first thing that it found, or why it was skipped."""
+    table = _table("probe", "what it found")
+    for line in details.probes:
+        said = f"skipped: {line.said}" if line.skipped else line.said
+        table.add_row(escape(line.title), escape(said), style="dim" if line.skipped else "")
+    return table
 
 
 def _stages(details: RunDetails) -> Table:

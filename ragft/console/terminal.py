@@ -20,6 +20,7 @@ from ragft import jsonl
 from ragft.arms.listening import Work
 
 if TYPE_CHECKING:
+    from ragft.arms.planning import PlannedProbe
     from ragft.data.checks import DataCheck
 
 PIPED: dict[str, Any] = {"width": 240, "soft_wrap": True}
@@ -78,6 +79,13 @@ class Terminal:
             from ragft.console.checks import checks_table
 
             self.err.print(checks_table(checks))
+
+    def probes(self, planned: Sequence[PlannedProbe], budget_s: float | None) -> None:
+        """Print what the probes would take on stderr."""
+        if planned and not self._quiet:
+            from ragft.console.probes import probe_plan
+
+            self.err.print(probe_plan(planned, budget_s))
 
     def result(self, value: Any) -> None:  # noqa: ANN401 - any renderable
         """Print a result on stdout."""

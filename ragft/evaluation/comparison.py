@@ -148,6 +148,30 @@ def estimate_metric(
     return estimates[0]
 
 
+def measure_cells(
+    scores: Sequence[Score],
+    *,
+    clusters: Mapping[str, str],
+    arms: Sequence[str],
+    metric: str,
+    pairs: Sequence[tuple[str, str]],
+    resamples: int,
+    level: float,
+    seed: int,
+    margin: float = 0.0,
+) -> tuple[list[Estimate], list[ContrastResult]]:
+    """Return the mean of each arm, and the contrast of each pair that shares an example, all from one draw of clusters.
+
+    As `compare_arms` measures them, for what is no comparison of an experiment: no arm has to be comparable, contrasts
+    are exploratory, and an "arm" may be one arm in one condition.
+    """
+    table = ScoreTable.of(over_prompts(scores), clusters, arms, [metric])
+    asked = [(pair, metric) for pair in pairs if table.shared(pair, metric)[0].ids]
+    return _measure(
+        table, [(arm, metric) for arm in arms], asked, _Settings(resamples, level, seed, "percentile", margin)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Settings:
     """How every interval and test of one comparison is made."""

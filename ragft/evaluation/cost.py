@@ -7,9 +7,13 @@ money is in the currency of the prices, and all of it is counted over their hori
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from ragft.records import Interval
 
 SECONDS_PER_HOUR = 3600.0
+
+DAYS_PER_MONTH = 365 / 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class Usage:
     """What one arm takes: None where it was not measured, 0 where there is nothing to take."""
 
     seconds_per_question: float | None
-    """Wall time of one answer at full load (batched), in seconds."""
+    """Wall time of one answer at full load (batched), in seconds, without finding its passages."""
     prompt_tokens_mean: float | None
     output_tokens_mean: float | None
     labels: int
@@ -56,6 +60,8 @@ class Usage:
     index_seconds: float | None
     has_adapter: bool
     has_retrieval: bool
+    retrieval_seconds: float = 0.0
+    """Wall time of finding the passages of one question, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +93,12 @@ def cost_row(
 ) -> CostRow | None:
     """Return what the arm costs; None where nothing is priced, or where something priced was not measured.
 
-    running = 1000 (seconds / 3600 x machine hour + prompt tokens x price + output tokens x price); one-off = labels x
-    price + (training + index seconds) / 3600 x machine hour; per 1000 = running + (one-off + refreshes) / thousands of
-    queries in the horizon. Facts that change every d days make horizon / d refreshes (not rounded: an expected number).
-    An arm that retrieves indexes again, at the price of the whole index: an upper bound, since only what changed need
-    be embedded. One with an adapter and no retrieval trains again, without new labels: a lower bound. Any other does
-    nothing, for it has no way to follow. `mean` is the arm's mean on the primary metric.
+    running = 1000 (seconds, retrieval included, / 3600 x machine hour + prompt tokens x price + output tokens x price);
+    one-off = labels x price + (training + index seconds) / 3600 x machine hour; per 1000 = running + (one-off +
+    refreshes) / thousands of queries in the horizon. Facts that change every d days make horizon / d refreshes (not
+    rounded: an expected number). An arm that retrieves indexes again, at the price of the whole index: an upper bound,
+    since only what changed need be embedded. One with an adapter and no retrieval trains again, without new labels: a
+    lower bound. Any other does nothing, for it has no way to follow. `mean` is the arm's mean on the primary metric.
     """
     if not prices.priced or not _is_measured(usage, prices):
         return None
@@ -125,7 +131,8 @@ def _is_measured(usage: Usage, prices: Prices) -> bool:
 
 def _running(usage: Usage, prices: Prices) -> float:
     """Return the price of a thousand queries, with nothing for building or refreshing."""
-    machine = (usage.seconds_per_question or 0.0) / SECONDS_PER_HOUR * (prices.machine_hour or 0.0)
+    seconds = (usage.seconds_per_question or 0.0) + usage.retrieval_seconds
+    machine = seconds / SECONDS_PER_HOUR * (prices.machine_hour or 0.0)
     prompt = (usage.prompt_tokens_mean or 0.0) / 1e6 * (prices.million_prompt_tokens or 0.0)
     output = (usage.output_tokens_mean or 0.0) / 1e6 * (prices.million_output_tokens or 0.0)
     return 1000 * (machine + prompt + output)
@@ -143,3 +150,54 @@ def break_even(tuned: CostRow, retrieving: CostRow) -> float | None:
         return None
     queries = (tuned.fixed - retrieving.fixed) / saved
     return max(0.0, queries) if math.isfinite(queries) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """What one arm takes, where its model runs, and what its tokens cost.
+
+    `in_process` says whether its model runs here: the hours of another machine are not ours to count. `token_prices`
+    are what a million of its prompt tokens and of its output tokens cost, None for the prices of all arms.
+    """
+
+    usage: Usage
+    in_process: bool = True
+    token_prices: tuple[float, float] | None = None
+
+    def cost(self, prices: Prices, mean: float | None, facts_change_days: float | None = None) -> CostRow | None:
+        """Return what the arm costs, by its own prices where it has some.
+
+        None as `cost_row` has it, and for a model elsewhere of which no token has a price.
+        """
+        usage = self.usage
+        if self.token_prices is not None:
+            prompt, output = self.token_prices
+            prices = replace(prices, million_prompt_tokens=prompt, million_output_tokens=output)
+        if not self.in_process:
+            if prices.million_prompt_tokens is None and prices.million_output_tokens is None:
+                return None
+            usage = replace(usage, seconds_per_question=0.0)
+        return cost_row(usage, prices, mean, facts_change_days)
+
+
+def monthly(prices: Prices, queries: float) -> Prices:
+    """Return the prices with so many queries a month, a month being 365 / 12 days."""
+    return replace(prices, queries_per_day=queries / DAYS_PER_MONTH)
+
+
+def days_between(refreshes_per_month: float) -> float | None:
+    """Return after how many days facts change that change so often a month, None for never."""
+    return DAYS_PER_MONTH / refreshes_per_month if refreshes_per_month else None
+
+
+def in_machine_hours(prices: Prices) -> Prices:
+    """Return prices by which the hours of the machine are what is paid with: for arms of which nothing is priced."""
+    return Prices("machine-hours", 1.0, queries_per_day=prices.queries_per_day, horizon_days=prices.horizon_days)
+
+
+def per_correct_interval(row: CostRow, mean: Interval | None) -> Interval | None:
+    """Return the interval of the cost of a correct answer from that of the mean; None where that reaches down to 0."""
+    if mean is None or mean.low <= 0:
+        return None
+    each = row.per_1000 / 1000
+    return Interval(each / mean.high, each / mean.low, mean.level, mean.method)

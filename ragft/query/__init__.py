@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ragft.query.results import Nearest, QueryResult, Seconds, Source, Span
+from ragft.arms.support import Span
+from ragft.query.results import Nearest, QueryResult, Seconds, Source
 from ragft.query.session import Session
 
 __all__ = ["Nearest", "QueryResult", "Seconds", "Session", "Source", "Span"]

@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ragft.arms.support import Span
 from ragft.records import Passage, Turn
 
 Scale = Literal["cosine", "BM25", "fusion", "reranker"]
 """What a score means; `fusion` is a sum of 1 / (k + rank), of use only to compare passages of the same question."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """The part of a passage that supports the answer: `text[start:end]` of the passage, in characters.
-
-    `kind` is `answer` where the answer stands there word for word, and `sentence` for the sentence nearest to it.
-    """
-
-    start: int
-    end: int
-    kind: Literal["answer", "sentence"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking, Question, cited
@@ -13,6 +14,7 @@ from ragft.arms.bench import Bench
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.listening import Listener, Silence, Work
 from ragft.arms.relevance import Floor, Relevance
+from ragft.arms.support import Support, content_words
 from ragft.config.variants import with_values
 from ragft.data.checks import DataCheck
 from ragft.errors import RagftError
@@ -21,9 +23,11 @@ from ragft.generation.generator import Answers, Generation
 from ragft.prompts import ABSTENTION
 from ragft.query.reading import Telling
 from ragft.query.results import Nearest, QueryResult, Scale, Seconds, Source
-from ragft.query.support import Support, content_words
 from ragft.records import Example, Passage, RankedPassage, Turn
 from ragft.retrieval.fusion import fused
+
+if TYPE_CHECKING:
+    from ragft.arms.planning import PlannedProbe
 
 OWN_WORDS = 3
 """Words with a meaning that a follow-up question has if it can be judged without the question before it."""
@@ -307,6 +311,10 @@ class _LongWork:
     def checks(self, checks: Sequence[DataCheck]) -> None:
         """Pass on what checks of the data found."""
         self._listener.checks(checks)
+
+    def probes(self, planned: Sequence[PlannedProbe], budget_s: float | None) -> None:
+        """Pass on a plan."""
+        self._listener.probes(planned, budget_s)
 
 
 class _Clock:

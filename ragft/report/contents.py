@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ragft.evaluation.classification import ClassificationSummary
 from ragft.evaluation.comparison import Comparison
+from ragft.evaluation.probing import ProbeResult
 from ragft.evaluation.selective import SelectiveCurve, SelectiveGain
 from ragft.records import Answer, ContrastResult, Example, Interval, Passage, Score
 from ragft.report.judge_contents import JudgeFacts
@@ -344,6 +345,7 @@ class ReportData:
     checks: tuple[CheckFacts, ...] = ()
     signatures: Pairs = ()
     judge: JudgeFacts | None = None
+    probes: tuple[ProbeResult, ...] = ()
 
     @property
     def primary_metric(self) -> str:

@@ -24,6 +24,7 @@ from ragft.report.measurements import (
     read_retrievers,
 )
 from ragft.report.outcomes import read_gates, read_sweep, read_verdict
+from ragft.report.probe_reading import read_probes
 from ragft.report.reading import HINT, Node, read_object, read_text
 
 
@@ -69,6 +70,7 @@ def load_report(run_dir: Path) -> ReportData:
         limits=metrics.pairs("limits"),
         gates=read_gates(run_dir / "gates.json"),
         sweep=read_sweep(run_dir / "sweep.json"),
+        probes=read_probes(run_dir / "probes"),
     )
 
 

@@ -8,10 +8,10 @@ from markupsafe import Markup
 
 from ragft.report import formatting
 from ragft.report.contents import AdapterFacts
-from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
+from ragft.report.frame import Frame, line_through
+from ragft.report.svg import Axis, tag
 
-WIDTH, HEIGHT = 340.0, 200.0
-TOP, RIGHT, BOTTOM, LEFT = 12.0, 44.0, 38.0, 46.0
+FRAME = Frame(width=340, height=200, top=12, right=44, bottom=38, left=46)
 
 
 def loss_curves(adapter: AdapterFacts) -> Markup | None:
@@ -24,8 +24,7 @@ def loss_curves(adapter: AdapterFacts) -> Markup | None:
     parts = [*_grid(across, up), *_best_step(adapter, across)]
     parts += [*_curve(train, across, up, "train"), *_curve(dev, across, up, "dev")]
     parts += _names(train, dev, across, up)
-    words = _words(adapter.name, train, dev)
-    return drawing(words, *parts, class_="plot", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
+    return FRAME.drawn(_words(adapter.name, train, dev), *parts)
 
 
 Curve = Sequence[tuple[float, float]]
@@ -45,38 +44,30 @@ def _axes(points: Curve) -> tuple[Axis, Axis]:
     low, high = min(loss for _, loss in points), max(loss for _, loss in points)
     floor = 0.0 if low < 0.5 * high else low - 0.1 * (high - low or 1.0)
     return (
-        Axis(0.0, last or 1.0, LEFT, WIDTH - RIGHT),
-        Axis(floor, high + 0.05 * (high - floor or 1.0), HEIGHT - BOTTOM, TOP),
+        FRAME.across(0.0, last or 1.0),
+        FRAME.up(floor, high + 0.05 * (high - floor or 1.0)),
     )
 
 
 def _grid(across: Axis, up: Axis) -> list[Markup]:
-    floor, step = HEIGHT - BOTTOM, tick_step(up.high - up.low, 4)
-    parts: list[Markup] = []
-    for value in up.ticks(4):
-        y = up.at(value)
-        parts.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
-        parts.append(tag("text", tick_label(value, step), class_="scale", x=LEFT - 7, y=y + 4, text_anchor="end"))
-    parts += [
-        tag("text", f"{value:g}", class_="scale", x=across.at(value), y=floor + 16, text_anchor="middle")
-        for value in across.ticks(4)
-    ]
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*parts, tag("text", "optimiser steps", class_="title", x=middle, y=HEIGHT - 5, text_anchor="middle")]
+    names = FRAME.names((across.at(value), f"{value:g}") for value in across.ticks(4))
+    return [*FRAME.levels(up), *names, FRAME.title_across("optimiser steps")]
 
 
 def _best_step(adapter: AdapterFacts, across: Axis) -> list[Markup]:
     if adapter.best_step is None:
         return []
     x = across.at(adapter.best_step)
-    return [tag("line", class_="best", x1=x, x2=x, y1=TOP, y2=HEIGHT - BOTTOM)]
+    return [tag("line", class_="best", x1=x, x2=x, y1=FRAME.top, y2=FRAME.floor)]
 
 
 def _curve(points: Curve, across: Axis, up: Axis, kind: str) -> list[Markup]:
     places = [(across.at(step), up.at(loss)) for step, loss in points]
-    line = [tag("polyline", class_=f"curve {kind}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places))]
+    if not places:
+        return []
     dots = places if kind == "dev" or len(places) == 1 else []
-    return [*line, *(tag("circle", class_=f"curve {kind}", cx=x, cy=y, r=2.5) for x, y in dots)] if places else []
+    circles = (tag("circle", class_=f"curve {kind}", cx=x, cy=y, r=2.5) for x, y in dots)
+    return [line_through(places, f"curve {kind}"), *circles]
 
 
 def _names(train: Curve, dev: Curve, across: Axis, up: Axis) -> list[Markup]:

@@ -14,6 +14,7 @@ from ragft.report.escaping import encodable
 from ragft.report.judge_tables import judge_sentence, preference_table, question_table
 from ragft.report.label_table import label_table
 from ragft.report.page import gate_line, short_answer
+from ragft.report.probe_views import probe_views
 from ragft.report.prompt_rows import prompt_rows
 from ragft.report.requirement_words import requirement_words
 from ragft.report.retriever_tables import retriever_differences, retriever_tables
@@ -49,6 +50,7 @@ def render_markdown(data: ReportData) -> str:
             prompts=prompt_rows(data),
             sureness=sureness_rows(data),
             judge=_judge(data),
+            probes=probe_views(data),
             found_nothing=[check.title for check in data.checks if check.severity == "ok"],
             found=[check for check in data.checks if check.severity != "ok"],
             retriever_tables=retriever_tables(data),

@@ -1,7 +1,7 @@
 """The sections of the page below its first screen, in their order.
 
-Each is one function here and one template named after its key: a new section (a probe, say) is one of both and one
-line in `_SECTIONS`. A section that a run has nothing for is left out.
+Each is one function here and one template named after its key: a new section is one of both and one line in
+`_SECTIONS`. A section that a run has nothing for is left out.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ragft.report.forest import difference_axis, forest_axis, forest_row
 from ragft.report.judge_tables import judge_sentence, preference_table, question_table
 from ragft.report.label_table import label_table
 from ragft.report.losses import loss_curves
+from ragft.report.probe_views import probe_views
 from ragft.report.prompt_rows import prompt_rows
 from ragft.report.reader import reader_rows
 from ragft.report.requirement_words import limit_words
@@ -118,6 +119,11 @@ def _retrieval(data: ReportData) -> Section | None:
     return Section("retrieval", "Retrieval", facts)
 
 
+def _probes(data: ReportData) -> Section | None:
+    views = probe_views(data)
+    return Section("probes", "Probes", {"probes": views}) if views else None
+
+
 def _questions(data: ReportData) -> Section:
     variants = sorted({example.variant for example in data.examples if example.variant})
     return Section("questions", "Questions", {"explorer": explorer_json(data), "variants": variants})
@@ -166,6 +172,7 @@ _SECTIONS: tuple[Callable[[ReportData], Section | None], ...] = (
     _sureness,
     _judge,
     _retrieval,
+    _probes,
     _questions,
     _sweep,
     _training,

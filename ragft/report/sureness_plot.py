@@ -11,10 +11,10 @@ from ragft.evaluation.selective import SelectivePoint
 from ragft.report import formatting
 from ragft.report.arm_rows import Cell, arm_kind, arm_rows
 from ragft.report.contents import ReportData, Sureness
-from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
+from ragft.report.frame import Frame, line_through
+from ragft.report.svg import Axis, tag
 
-WIDTH, HEIGHT = 300.0, 190.0
-TOP, RIGHT, BOTTOM, LEFT = 12.0, 22.0, 40.0, 46.0
+FRAME = Frame(width=300, height=190, top=12, right=22, bottom=40, left=46)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,34 +74,19 @@ def _mean_axis(points: Sequence[SelectivePoint]) -> Axis:
     low, high = min(means), max(means)
     pad = 0.1 * (high - low) or 0.05
     floor = 0.0 if 0 <= low < 0.5 * high else low - pad
-    return Axis(max(0.0, floor) if low >= 0 else floor, high + pad, HEIGHT - BOTTOM, TOP)
+    return FRAME.up(max(0.0, floor) if low >= 0 else floor, high + pad)
 
 
 def sureness_curve(arm: str, kind: str, metric: str, points: Sequence[SelectivePoint], up: Axis) -> Markup:
     """Return the mean of `metric` over the share of the answers that is kept, with a dashed line at that of all."""
-    across = Axis(0.0, 1.0, LEFT, WIDTH - RIGHT)
+    across = FRAME.across(0.0, 1.0)
     every = max(points, key=lambda point: point.coverage)
     places = sorted({(across.at(point.coverage), up.at(point.mean)) for point in points})
     y = up.at(every.mean)
-    parts = _grid(across, up, metric)
-    parts.append(tag("line", class_="best", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
-    parts.append(tag("polyline", class_=f"curve {kind}", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in places)))
+    parts = [*FRAME.levels(up, metric), FRAME.title_across("answers kept")]
+    parts += FRAME.names((across.at(share), _percent(share)) for share in (0.25, 0.5, 0.75, 1.0))
+    parts.append(tag("line", class_="best", x1=FRAME.left, x2=FRAME.wall, y1=y, y2=y))
+    parts.append(line_through(places, f"curve {kind}"))
     parts += [tag("circle", class_=f"curve {kind}", cx=x, cy=y, r=2.5) for x, y in places]
     said = "; ".join(f"{_percent(point.coverage)} kept: {formatting.score(point.mean)}" for point in points)
-    title = f"{metric} of {arm} over its surest answers"
-    return drawing(title, *parts, desc=said, class_="plot", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
-
-
-def _grid(across: Axis, up: Axis, metric: str) -> list[Markup]:
-    floor, step, middle = HEIGHT - BOTTOM, tick_step(up.high - up.low, 4), (TOP + HEIGHT - BOTTOM) / 2
-    turn = f"rotate(-90 11 {middle:.1f})"
-    parts = [tag("text", metric, class_="title", x=11, y=middle, text_anchor="middle", transform=turn)]
-    for value in up.ticks(4):
-        y = up.at(value)
-        parts.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
-        parts.append(tag("text", tick_label(value, step), class_="scale", x=LEFT - 6, y=y + 4, text_anchor="end"))
-    for value in (0.25, 0.5, 0.75, 1.0):
-        x = across.at(value)
-        parts.append(tag("text", _percent(value), class_="scale", x=x, y=floor + 16, text_anchor="middle"))
-    across_middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*parts, tag("text", "answers kept", class_="title", x=across_middle, y=HEIGHT - 5, text_anchor="middle")]
+    return FRAME.drawn(f"{metric} of {arm} over its surest answers", *parts, desc=said)

@@ -10,10 +10,10 @@ from ragft.records import Interval
 from ragft.report import formatting
 from ragft.report.bars import dot_row
 from ragft.report.contents import SweepFacts, Trial
-from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
+from ragft.report.frame import Frame, line_through, upright_whisker, with_room
+from ragft.report.svg import Axis, tag
 
-WIDTH, HEIGHT = 520.0, 260.0
-TOP, RIGHT, BOTTOM, LEFT = 16.0, 20.0, 46.0, 52.0
+FRAME = Frame(width=520, height=260, top=16, right=20, bottom=46, left=52)
 
 
 def sorted_trials(sweep: SweepFacts) -> list[Trial]:
@@ -23,7 +23,7 @@ def sorted_trials(sweep: SweepFacts) -> list[Trial]:
 
 def trial_rows(sweep: SweepFacts) -> list[tuple[Trial, Markup]]:
     """Return every trial, best first, with its dot and interval on an axis that all share."""
-    axis = _mean_axis(sweep.trials, 4, 96)
+    axis = Axis(*with_room(_values(sweep.trials)), 4, 96)
     return [(t, dot_row(f"trial {t.number}", t.mean, t.interval, axis, _kind(sweep, t))) for t in sorted_trials(sweep)]
 
 
@@ -35,7 +35,8 @@ def sweep_curve(sweep: SweepFacts) -> Markup | None:
     if len(sweep.parameters) != 1 or len(sweep.parameters[0][1]) < 2:
         return None
     name, values = sweep.parameters[0]
-    places = {value: LEFT + (i + 0.5) * (WIDTH - LEFT - RIGHT) / len(values) for i, value in enumerate(values)}
+    wide = (FRAME.wall - FRAME.left) / len(values)
+    places = {value: FRAME.left + (i + 0.5) * wide for i, value in enumerate(values)}
     known = [
         (places[dict(t.values)[name]], t)
         for t in sweep.trials
@@ -43,24 +44,21 @@ def sweep_curve(sweep: SweepFacts) -> Markup | None:
     ]
     if len(known) < 2:
         return None
-    up = _mean_axis([trial for _, trial in known], HEIGHT - BOTTOM, TOP)
+    up = FRAME.up(*with_room(_values([trial for _, trial in known])))
     known.sort(key=lambda pair: pair[0])
-    parts = [*_grid(up, sweep.metric), *_names(places, name), _line(known, up)]
+    parts = [*FRAME.levels(up, sweep.metric), *FRAME.names((x, value) for value, x in places.items())]
+    parts += [FRAME.title_across(name), line_through(((x, up.at(t.mean or 0.0)) for x, t in known), "curve")]
     parts += [part for x, trial in known for part in _mark(x, trial, up, _kind(sweep, trial))]
     desc = "; ".join(f"{dict(trial.values)[name]}: {formatting.score(trial.mean)}" for _, trial in known)
-    title = f"{sweep.metric} on dev by {name}"
-    return drawing(title, *parts, desc=desc, class_="plot", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}")
+    return FRAME.drawn(f"{sweep.metric} on dev by {name}", *parts, desc=desc)
 
 
 def _kind(sweep: SweepFacts, trial: Trial) -> str:
     return "shipped" if trial.number == sweep.chosen else "arm"
 
 
-def _mean_axis(trials: Sequence[Trial], start: float, end: float) -> Axis:
-    ends = [value for trial in trials for value in _ends(trial.mean, trial.interval)] or [0.0]
-    low, high = min(ends), max(ends)
-    pad = 0.08 * (high - low) or 0.05
-    return Axis(low - pad if low < 0 else max(0.0, low - pad), high + pad, start, end)
+def _values(trials: Sequence[Trial]) -> list[float]:
+    return [value for trial in trials for value in _ends(trial.mean, trial.interval)]
 
 
 def _ends(mean: float | None, interval: Interval | None) -> list[float]:
@@ -68,32 +66,9 @@ def _ends(mean: float | None, interval: Interval | None) -> list[float]:
     return known if interval is None else [*known, interval.low, interval.high]
 
 
-def _grid(up: Axis, metric: str) -> list[Markup]:
-    step, middle = tick_step(up.high - up.low, 4), (TOP + HEIGHT - BOTTOM) / 2
-    turn = f"rotate(-90 13 {middle:.1f})"
-    parts = [tag("text", metric, class_="title", x=13, y=middle, text_anchor="middle", transform=turn)]
-    for value in up.ticks(4):
-        y = up.at(value)
-        parts.append(tag("line", class_="grid", x1=LEFT, x2=WIDTH - RIGHT, y1=y, y2=y))
-        parts.append(tag("text", tick_label(value, step), class_="scale", x=LEFT - 8, y=y + 4, text_anchor="end"))
-    return parts
-
-
-def _names(places: dict[str, float], name: str) -> list[Markup]:
-    floor = HEIGHT - BOTTOM
-    parts = [tag("text", value, class_="scale", x=x, y=floor + 17, text_anchor="middle") for value, x in places.items()]
-    middle = (LEFT + WIDTH - RIGHT) / 2
-    return [*parts, tag("text", name, class_="title", x=middle, y=HEIGHT - 8, text_anchor="middle")]
-
-
-def _line(known: Sequence[tuple[float, Trial]], up: Axis) -> Markup:
-    return tag("polyline", class_="curve", points=" ".join(f"{x:.1f},{up.at(t.mean or 0.0):.1f}" for x, t in known))
-
-
 def _mark(x: float, trial: Trial, up: Axis, kind: str) -> list[Markup]:
     dot = tag("circle", class_=f"point {kind}", cx=x, cy=up.at(trial.mean or 0.0), r=6 if kind == "shipped" else 5)
     if trial.interval is None:
         return [dot]
     low, high = up.at(trial.interval.low), up.at(trial.interval.high)
-    ends = [tag("line", class_=f"whisker {kind}", x1=x - 4, x2=x + 4, y1=end, y2=end) for end in (low, high)]
-    return [tag("line", class_=f"whisker {kind}", x1=x, x2=x, y1=low, y2=high), *ends, dot]
+    return [*upright_whisker(x, low, high, kind), dot]

@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from ragft.records import Interval
 from ragft.report import formatting
+from ragft.report.frame import upright_whisker
 from ragft.report.svg import Axis, drawing, tag, tick_label, tick_step
 
 LETTER = 6.9
@@ -140,8 +141,7 @@ def _marks(point: Point, across: Axis, up: Axis) -> Markup:
     if point.interval is None:
         return tag("g", said, dot)
     low, high = up.at(point.interval.low), up.at(point.interval.high)
-    ends = [tag("line", class_=f"whisker {point.kind}", x1=x - 4, x2=x + 4, y1=end, y2=end) for end in (low, high)]
-    return tag("g", said, tag("line", class_=f"whisker {point.kind}", x1=x, x2=x, y1=low, y2=high), *ends, dot)
+    return tag("g", said, *upright_whisker(x, low, high, point.kind), dot)
 
 
 def _labels(points: Sequence[Point], across: Axis, up: Axis, width: float, height: float) -> list[Markup]:

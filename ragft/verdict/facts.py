@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from ragft.errors import NotComparableError, RagftError
 from ragft.evaluation.comparison import Comparison
-from ragft.evaluation.cost import CostRow, Prices, Usage, cost_row
+from ragft.evaluation.cost import CostRow, Payer, Prices, Usage
 from ragft.records import ContextKind, ContrastResult, Estimate
 
 
@@ -62,7 +62,9 @@ class ArmFacts:
     memory_gb: float | None = None
     """Peak memory while one question is answered, in GB (10^9 bytes)."""
     seconds_per_question: float | None = None
-    """Wall time of one answer at full load (batched), in seconds."""
+    """Wall time of one answer at full load (batched), in seconds, without finding its passages."""
+    retrieval_seconds_mean: float | None = None
+    """Time to find the passages of one question, in seconds."""
     prompt_tokens_mean: float | None = None
     output_tokens_mean: float | None = None
     labels: int = 0
@@ -117,6 +119,7 @@ class ArmFacts:
             index_seconds=self.index_seconds,
             has_adapter=self.has_adapter,
             has_retrieval=self.has_retrieval,
+            retrieval_seconds=self.retrieval_seconds_mean or 0.0,
         )
 
 
@@ -197,15 +200,9 @@ class Case:
 
     def cost(self, arm: str) -> CostRow | None:
         """Return what a candidate costs; None where nothing is priced or something priced was not measured."""
-        facts, prices, usage = self.arms[arm], self.prices, self.arms[arm].usage
-        if facts.token_prices is not None:
-            prompt, output = facts.token_prices
-            prices = replace(prices, million_prompt_tokens=prompt, million_output_tokens=output)
-        if not facts.in_process:
-            if prices.million_prompt_tokens is None and prices.million_output_tokens is None:
-                return None
-            usage = replace(usage, seconds_per_question=0.0)
-        return cost_row(usage, prices, self.mean(arm), self.requirements.facts_change_days)
+        facts = self.arms[arm]
+        payer = Payer(facts.usage, facts.in_process, facts.token_prices)
+        return payer.cost(self.prices, self.mean(arm), self.requirements.facts_change_days)
 
 
 def _turned(contrast: ContrastResult) -> ContrastResult:

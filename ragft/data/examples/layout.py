@@ -61,4 +61,5 @@ class Layout:
         """Return the columns that are looked at."""
         fields = self.fields
         names = (fields.example_id, fields.references, fields.gold_document_ids, fields.answerable, fields.group)
-        return columns_read((*names, fields.variant, fields.terms, *self.marks, *self.columns), existing)
+        more = (fields.variant, fields.terms, fields.old_references)
+        return columns_read((*names, *more, *self.marks, *self.columns), existing)

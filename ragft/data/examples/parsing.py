@@ -53,6 +53,7 @@ def example_of(cells: Cells, id_: str, layout: Layout, texts: Texts) -> Example:
         terms=cells.texts(fields.terms),
         columns={name: cells.scalar(name) for name in layout.columns},
         input_document_id=asked.document,
+        old_references=cells.texts(fields.old_references),
     )
 
 

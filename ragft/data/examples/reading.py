@@ -21,8 +21,10 @@ DELIMITED = (".csv", ".tsv")
 
 
 def example_files(data: DataConfig) -> list[Path]:
-    """Return the files of this machine that the examples come from: train, dev, eval; a local data set's are sorted."""
-    return [file for source in (data.train, data.dev, data.eval) if source is not None for file in _files(source)]
+    """Return the files of this machine that the examples come from; those of a local data set are sorted."""
+    later = (data.update.changed, data.update.unchanged) if data.update else ()
+    sources = (data.train, data.dev, data.eval, *later)
+    return [file for source in sources if source is not None for file in _files(source)]
 
 
 def source_name(source: ExamplesSource) -> str:

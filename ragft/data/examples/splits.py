@@ -23,11 +23,16 @@ Documents = Callable[[], Sequence[Document]]
 
 @dataclass(frozen=True, slots=True)
 class Splits:
-    """The examples of one experiment; `train` and `dev` are empty where the experiment names no training examples."""
+    """The examples of one experiment; `train` and `dev` are empty where the experiment names no training examples.
+
+    `changed` and `unchanged` are those of `data.update`, and empty where the experiment names no update.
+    """
 
     train: tuple[Example, ...]
     dev: tuple[Example, ...]
     eval: tuple[Example, ...]
+    changed: tuple[Example, ...] = ()
+    unchanged: tuple[Example, ...] = ()
 
 
 def load_splits(
@@ -58,10 +63,12 @@ def load_splits(
     evaluation = loading.examples(data.eval)
     train = loading.examples(data.train) if data.train else ()
     dev = loading.examples(data.dev) if data.dev else None
+    changed = loading.examples(data.update.changed) if data.update else ()
+    unchanged = loading.examples(data.update.unchanged) if data.update and data.update.unchanged else ()
     loading.check_names()
     if dev is None:
         train, dev = _hold_out(train, data.dev_share, seed)
-    return Splits(train, dev, evaluation)
+    return Splits(train, dev, evaluation, changed, unchanged)
 
 
 def load_examples(source: ExamplesSource, fields: FieldNames, seed: int) -> tuple[Example, ...]:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os.path import commonprefix
+from typing import Literal
 
-from ragft.query.results import Span
 from ragft.records import Passage
 from ragft.retrieval.words import words
 
@@ -38,6 +38,18 @@ _SENTENCE_END = re.compile(
     r"(?<![\s.][A-Z]\.)(?<!\b(?:Mr|Dr|St|No|vs)\.)(?<!\b(?:Mrs|e\.g|i\.e|etc)\.)"
     r"(?<=[.!?])[\"'»”’)\]]*\s+|(?<=[。！？])|\n\s*"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The part of a passage that supports the answer: `text[start:end]` of the passage, in characters.
+
+    `kind` is `answer` where the answer stands there word for word, and `sentence` for the sentence nearest to it.
+    """
+
+    start: int
+    end: int
+    kind: Literal["answer", "sentence"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragft.query.support import Support, sentences
+from ragft.arms.support import Support, sentences
 from ragft.records import Passage
 
 CANTEEN = (
