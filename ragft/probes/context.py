@@ -85,7 +85,9 @@ class Context:
         means = kit.estimates(scores, examples)
         curves = tuple(Curve(arm, tuple(point(k, str(k), means[f"{arm} {k}"]) for k in fits)) for arm in arms)
         found.charts.append(
-            Chart("passages", f"{kit.metric} by number of passages", "passages", kit.metric, curves, log_x=len(fits) > 2)
+            Chart(
+                "passages", f"{kit.metric} by number of passages", "passages", kit.metric, curves, log_x=len(fits) > 2
+            )
         )
         for arm in arms:
             found.findings += self._best(kit, arm, fits, scores)
