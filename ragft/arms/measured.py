@@ -19,12 +19,14 @@ from ragft.evaluation.claims import sentences
 from ragft.evaluation.grounding import as_read, without_marks
 from ragft.evaluation.metric import Subject
 from ragft.evaluation.metrics import answer_metric, example_of, score_of, why_unscored
+from ragft.evaluation.token_matching import matching_f1
 from ragft.generation.generator import Likelihood, Weighs
 from ragft.provenance import sha256_text
 from ragft.records import Answer, Example, Passage, Score
 from ragft.retrieval.embedding import Vectors
 
-LOGLIK, BITS, SIMILARITY, ENTAILMENT = "gold_loglik", "gold_bits_per_byte", "similarity", "entailment"
+LOGLIK, BITS, ENTAILMENT = "gold_loglik", "gold_bits_per_byte", "entailment"
+SIMILARITY, TOKEN_SIMILARITY = "similarity", "token_similarity"
 
 SHORT_WORDS = 5
 """An answer of no more words, and no full stop, is no sentence; it says something only together with its question."""
@@ -32,6 +34,9 @@ SHORT_WORDS = 5
 Pair = tuple[str, str]
 Embed = Callable[[Sequence[str]], Vectors]
 """Unit vectors of texts, in their order: the embedder behind a cache."""
+
+EmbedTokens = Callable[[Sequence[str]], Sequence[Vectors]]
+"""Unit vectors of the tokens of texts, in their order."""
 
 OnBatch = Callable[[int], None]
 """Is told how many more pairs are done."""
@@ -110,15 +115,12 @@ def _gold_scores(answer: Answer, example: Example, likely: Sequence[tuple[str, L
 def similarity_scores(embed: Embed, answers: Sequence[Answer], examples: Mapping[str, Example]) -> list[Score]:
     """Return the likeness of every answer to its nearest reference: the cosine of their vectors, 0 where negative.
 
-    In the spirit of BERTScore (Zhang et al. 2020), and not the same: whole texts are compared by one vector each, not
-    token by token, so a wrong number or a missing "not" hardly lowers it. The vectors are the configured embedder's,
-    which reads only the beginning of a long text; values of different embedders cannot be compared. A blank answer and
-    an abstention score 0, and an unanswerable example 1 exactly if the answer abstains.
+    Whole texts are compared by one vector each, so a wrong number or a missing "not" hardly lowers it. The vectors are
+    the configured embedder's, which reads only the beginning of a long text; values of different embedders cannot be
+    compared. A blank answer and an abstention score 0, and an unanswerable example 1 exactly if the answer abstains.
     """
     told = [(answer, example_of(answer, examples)) for answer in answers]
-    near = [
-        (a, e) for a, e in told if _plain_value(a, e, SIMILARITY) is None and _why_unscored(a, e, SIMILARITY) is None
-    ]
+    near = _near(told, SIMILARITY)
     texts = list(dict.fromkeys(text for answer, example in near for text in (answer.text, *example.references)))
     vectors = dict(zip(texts, np.asarray(embed(texts), dtype=np.float64), strict=True)) if texts else {}
 
@@ -127,6 +129,44 @@ def similarity_scores(embed: Embed, answers: Sequence[Answer], examples: Mapping
         return min(1.0, max(0.0, best))
 
     return [_scored(answer, example, SIMILARITY, value) for answer, example in told]
+
+
+def token_similarity_scores(
+    embed: EmbedTokens,
+    answers: Sequence[Answer],
+    examples: Mapping[str, Example],
+    journal_path: Path,
+    *,
+    batch_size: int = 64,
+    on_batch: OnBatch = lambda _: None,
+) -> list[Score]:
+    """Return how near the tokens of every answer come to those of its nearest reference: BERTScore's F1.
+
+    `matching_f1` is the definition. The vectors are those of the last layer of the configured embedder, where the
+    authors choose a layer for each model by human judgements: values cannot be held against published ones, nor against
+    those of another embedder. What is said of blanks, abstentions and long texts at `similarity_scores` holds here too.
+
+    `journal_path` must belong to one embedder: pairs that it holds are not compared again.
+    """
+    told = [(answer, example_of(answer, examples)) for answer in answers]
+    pairs = [(right, answer.text) for answer, example in _near(told, TOKEN_SIMILARITY) for right in example.references]
+    rows = _remembered(pairs, journal_path, lambda batch: _matched(embed, batch), batch_size, on_batch)
+
+    def value(answer: Answer, example: Example) -> float:
+        return max(float(rows[right, answer.text]["f1"]) for right in example.references)
+
+    return [_scored(answer, example, TOKEN_SIMILARITY, value) for answer, example in told]
+
+
+def _matched(embed: EmbedTokens, pairs: Sequence[Pair]) -> list[jsonl.Row]:
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    vectors = dict(zip(texts, embed(texts), strict=True))
+    return [{"f1": matching_f1(vectors[said], vectors[right])} for right, said in pairs]
+
+
+def _near(told: Sequence[tuple[Answer, Example]], metric: str) -> list[tuple[Answer, Example]]:
+    """Return the answers that must be held against their references to know what they score."""
+    return [(a, e) for a, e in told if _plain_value(a, e, metric) is None and _why_unscored(a, e, metric) is None]
 
 
 def _scored(answer: Answer, example: Example, metric: str, value: Callable[[Answer, Example], float]) -> Score:
