@@ -7,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import SmallExperiment, news, read
+from conftest import SmallExperiment, eval_rows, news, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sentence_transformers import SentenceTransformer
 
-from ragft.arms.measured import token_similarity_scores
+from ragft.arms.measured import UNREAD, similarity_scores, token_similarity_scores
 from ragft.config.knowledge import EmbedderConfig
 from ragft.evaluation.token_matching import TokenVectors, matching_f1
 from ragft.jsonl import read_rows
 from ragft.models.sources import ModelFolder
+from ragft.models.tokens import fast_tokenizer, unknown_share
 from ragft.records import Answer, Example, Score
 from ragft.retrieval.bert import PackedBert
 from ragft.retrieval.embedder import Embedder
@@ -148,3 +149,42 @@ def test_an_embedding_server_is_refused_before_anything_is_built(asked_for: Smal
     assert result.exit_code == 1
     assert "needs the vector of every token" in " ".join(news(result.stderr).split())
     assert not (asked_for.workspace / "answers").exists() or not list((asked_for.workspace / "answers").iterdir())
+
+
+def test_a_tokenizer_says_which_texts_it_cannot_read(tiny_embedder: Path) -> None:
+    """Two different texts of unknown pieces alone have the same vector: one word of Thai is every word of Thai."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    found = fast_tokenizer(tiny_embedder)
+    assert found is not None
+    tokenizer, embedder = found[0], Embedder(ModelFolder("tiny", tiny_embedder, "f"), FULL)
+    assert unknown_share(tokenizer, "Aldmoor is green") == 0.0
+    assert unknown_share(tokenizer, "Aldmoor is 緑") == pytest.approx(1 / 3)
+    assert (unknown_share(tokenizer, "กรุงเทพ"), unknown_share(tokenizer, "")) == (1.0, 0.0)
+    one, other = embedder.documents(["กรุงเทพ", "القاهرة"])
+    assert one == pytest.approx(other)
+    every_byte = Tokenizer(models.BPE())
+    every_byte.pre_tokenizer = pre_tokenizers.ByteLevel()
+    assert unknown_share(every_byte, "กรุงเทพ") == 0.0
+
+
+def test_a_reference_that_the_embedder_does_not_read_is_unscored_in_both_likenesses(tmp_path: Path) -> None:
+    """Else every answer in that script would be perfect. An answer in it to a readable reference is just wrong."""
+    example, tokens = Example("q", "?", ("kite", "緑")), Tokens()
+    said = [answer("緑"), answer("I don't know")]
+    found = token_similarity_scores(tokens, said, {"q": example}, tmp_path / "j", reads=str.isascii)
+    found += similarity_scores(lambda texts: unit([[1, 0] for _ in texts]), said, {"q": example}, reads=str.isascii)
+    assert {(one.value, one.reason) for one in found} == {(None, UNREAD)}
+    assert tokens.given == []
+    (wrong,) = token_similarity_scores(tokens, said[:1], {"q": Example("q", "?", ("kite",))}, tmp_path / "j")
+    assert wrong.value == 0.0
+
+
+def test_a_run_on_text_that_the_embedder_does_not_read_says_so(asked_for: SmallExperiment) -> None:
+    rows = [{**row, "references": ["緑色です"] if row["references"] else []} for row in eval_rows()]
+    asked_for.rows("eval", rows)
+    run = asked_for.compare("compare.metrics=[similarity,token_similarity]", "compare.primary_metric=chrf")
+    scores = [row for _, row in read_rows(run / "scores.jsonl") if "similarity" in row["metric"]]
+    told = {(row["metric"], row["reason"]) for row in scores if row["value"] is None}
+    assert told == {("similarity", UNREAD), ("token_similarity", UNREAD)}
+    assert sum(row["value"] is None for row in scores) == 2 * 2 * 10  # the two unanswerable questions are judged

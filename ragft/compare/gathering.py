@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ragft.arms.asking import Variant
@@ -23,12 +24,17 @@ from ragft.compare.made import Made
 from ragft.errors import RagftError
 from ragft.evaluation.metrics import answer_metric, score_answers, score_of
 from ragft.models.sources import resolve
+from ragft.models.tokens import fast_tokenizer, unknown_share
 from ragft.provenance import fingerprint
 from ragft.records import Answer, Example, Passage, Score
 from ragft.retrieval.embedding import EmbedsTokens, Vectors
 
 if TYPE_CHECKING:
     from ragft.models.nli import NliModel
+
+
+MOSTLY_UNKNOWN = 1 / 3
+"""From this share of unknown tokens on, an embedder does not read a text."""
 
 
 def gathered(bench: Bench, made: Made, metrics: Sequence[str]) -> list[Score]:
@@ -40,7 +46,7 @@ def gathered(bench: Bench, made: Made, metrics: Sequence[str]) -> list[Score]:
     if {LOGLIK, BITS} & set(metrics):
         scores += [score for score in _likelihoods(bench, made, examples) if score.metric in metrics]
     if SIMILARITY in metrics:
-        scores += similarity_scores(bench.embed, answers, examples)
+        scores += similarity_scores(bench.embed, answers, examples, reads=_reads(bench))
     if TOKEN_SIMILARITY in metrics:
         scores += _token_similarities(bench, answers, examples)
     if ENTAILMENT in metrics:
@@ -92,7 +98,17 @@ def _token_similarities(bench: Bench, answers: Sequence[Answer], examples: Mappi
         return _tokens(bench, texts)
 
     with bench.listener.work("Comparing tokens", 0, "pairs") as work:
-        return token_similarity_scores(embed, answers, examples, path, on_batch=work.advance)
+        reads = _reads(bench)
+        return token_similarity_scores(embed, answers, examples, path, reads=reads, on_batch=work.advance)
+
+
+def _reads(bench: Bench) -> Callable[[str], bool]:
+    """Return what says whether the embedder knows the letters of a text, by its tokenizer; a server does not tell."""
+    is_server = bench.experiment.index.embedder.endpoint is not None
+    found = None if is_server else fast_tokenizer(bench.embedder_folder.path)
+    if found is None:
+        return lambda _: True
+    return cache(lambda text: unknown_share(found[0], text) < MOSTLY_UNKNOWN)
 
 
 def _tokens(bench: Bench, texts: Sequence[str]) -> Sequence[Vectors]:
