@@ -93,6 +93,24 @@ def test_translation_counts_the_terms_of_its_glossary(experiment: SmallExperimen
     assert "worse: base" in finding  # random weights do not translate
 
 
+def test_translation_reads_segments_that_were_translated_before(experiment: SmallExperiment) -> None:
+    """A row of a translation memory is a document: its title is the source text, its text the translation."""
+    memory = [{"english": f"{town} is near.", "spanish": f"Villa{town[-1]} queda cerca."} for town in TOWNS]
+    experiment.rows("memory", [{"id": f"m{n}", **row} for n, row in enumerate(memory)])
+    rows = [{"id": town, "input": f"{town} is far.", "references": [f"Villa{town[-1]} queda lejos."]} for town in TOWNS]
+    task = {"kind": "translation", "source": "English", "target": "Spanish"}
+    columns = {"document_title": "english", "document_text": "spanish"}
+    experiment.config["retrieval"] = {"kind": "bm25", "top_k": 1}
+    found, experiment = run_task(experiment, task, rows, documents="memory.jsonl", fields=columns)
+    assert "chrf" in metrics_of(found, "rag")
+    arms = {"memory": {"retrieval": "index", "prompt": ["translation-memory-1", "translation-memory-2"]}}
+    experiment.config["compare"] |= {"arms": arms | {"base": {}}}
+    found = read(experiment.save().compare() / "metrics.json")
+    assert found["arms"]["memory"]["prompts"] == ["translation-memory-1", "translation-memory-2"]
+    asked = experiment.run("rag-query", "TownB is far.", "--arm", "memory", "--show-prompt", "--answer-anyway")
+    assert "Translated before:\n\n[1] TownB is near.: VillaB queda cerca." in asked.output
+
+
 def test_labels_come_from_the_examples_and_may_be_answered_by_likelihood(experiment: SmallExperiment) -> None:
     rows = [
         {"id": town, "input": f"{town} sells.", "references": ["north" if n % 3 else "south"]}

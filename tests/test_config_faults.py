@@ -272,6 +272,14 @@ def test_an_unknown_key_is_answered_with_the_right_one(faults: Faults, lines: st
     assert faults(SHORTEST + lines + "\n") == [f"experiment.yaml:{fault}"]
 
 
+@pytest.mark.parametrize("documents", ["{path: x.jsonl, title: name}", "[{path: x.jsonl, title: name}]"])
+def test_a_column_named_at_a_file_is_answered_with_its_place_not_with_the_same_key(
+    faults: Faults, documents: str
+) -> None:
+    (found,) = faults(f"name: a\ntask: qa\ndata: {{documents: {documents}, eval: eval.jsonl}}\n")
+    assert found.endswith("title: unknown key; in ragft it is data.fields.document_title")
+
+
 # Names that point at nothing
 
 

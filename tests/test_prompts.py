@@ -193,8 +193,8 @@ def test_the_text_that_is_worked_on_comes_last(name: str) -> None:
 @pytest.mark.parametrize(
     "purpose",
     [
-        *("qa-short", "qa-cited", "qa-long", "qa-long-cited", "summary", "summary-topic", "translation"),
-        *("classification", "chat", "chat-cited"),
+        *("qa-short", "qa-cited", "qa-long", "qa-long-cited", "summary", "summary-topic"),
+        *("translation", "translation-memory", "classification", "chat", "chat-cited"),
     ],
 )
 def test_every_purpose_has_two_templates_in_other_words_for_the_same_values(purpose: str) -> None:

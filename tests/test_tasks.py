@@ -137,6 +137,26 @@ def test_a_passage_supports_an_answer_that_stands_in_it_as_whole_words(text: str
     assert QA.supports(text, example("Nobody", "Ada Voss")) is supports
 
 
+@pytest.mark.parametrize(
+    ("text", "reference", "supports"),
+    [
+        ("東京都は日本の首都です。", "東京都", True),  # as tokens, the passage is one word
+        ("京都は古い都です。", "東京都", False),
+        ("灯台は1848年に建てられた", "1848年", True),
+        ("灯台は1848年に建てられた", "1848", True),
+        ("灯台は1848年に建てられた", "84", False),
+        ("هي القاهرة، عاصمة مصر", "القاهرة", False),  # the comma is no ASCII, so SQuAD leaves it at its word
+        ("مصر عاصمتها القاهرة", "القاهرة", True),
+        ("مصر عاصمتها القاهرة", "قاهرة", False),  # letters inside a word
+        ("Cafe\u0301 Voss", "Caf\u00e9", True),
+    ],
+)
+def test_a_passage_in_another_script_supports_the_answer_that_stands_in_it(
+    text: str, reference: str, supports: bool
+) -> None:
+    assert QA.supports(text, example("Nobody", reference)) is supports
+
+
 def test_no_passage_supports_a_question_without_an_answer() -> None:
     assert QA.supports("It was Ada Voss.", example()) is False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,11 @@ from hypothesis import strategies as st
 
 from ragft.evaluation.retrieval import ndcg_at, precision_at, recall_at, reciprocal_rank
 from ragft.evaluation.trec import escaped, qrels_text, run_text, unescaped
+from ragft.jsonl import read_rows
+from ragft.records import Passage
+from ragft.retrieval.bm25 import Bm25Index
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 CALM = settings(deadline=None)
 
 
@@ -94,15 +99,39 @@ def read_files(run: str, qrels: str) -> tuple[dict[str, dict[str, float]], dict[
 @pytest.mark.parametrize("seed", range(3))
 def test_our_metrics_are_those_of_trec_eval_on_the_files_that_we_write(seed: int) -> None:
     """Ties and empty rankings included. trec_eval breaks ties by id from the end, so a tie left in would show."""
-    reference: Any = pytest.importorskip("pytrec_eval")
     rankings, gold = drawn(random.Random(seed))
+    n_judged = held_against_trec_eval(rankings, gold)
+    assert 0 < n_judged < len(rankings)  # empty rankings have no line, and no result there
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not DATA.is_dir(), reason="the data sets do not lie beside the checkout")
+def test_our_metrics_are_those_of_trec_eval_on_real_questions(tmp_path: Path) -> None:
+    """Every eval question of XQuAD, the ten paragraphs that BM25 finds for it, and the one that answers it."""
+    found, asked = (list(read_rows(DATA / "qa-xquad" / f"{name}.jsonl")) for name in ("documents", "eval"))
+    passages = [Passage(row["id"], row["id"], "", row["text"], 0, len(row["text"])) for _, row in found]
+    searched = Bm25Index.opened(tmp_path, "f", passages).search([row["question"] for _, row in asked], 10)
+    rankings = {
+        row["id"]: [(item.passage.id, item.score) for item in items]
+        for (_, row), items in zip(asked, searched, strict=True)
+    }
+    gold = {row["id"]: set(row["gold_doc_ids"]) for _, row in asked}
+    assert held_against_trec_eval(rankings, gold) == len(asked) > 400
+    ranks = [reciprocal_rank([id_ for id_, _ in ranked], gold[query]) for query, ranked in rankings.items()]
+    assert len(set(ranks)) > 4  # some are found at once, some late, some never
+    assert 0.5 < sum(ranks) / len(ranks) < 1.0
+
+
+def held_against_trec_eval(rankings: dict[str, list[tuple[str, float]]], gold: dict[str, set[str]]) -> int:
+    """Compare every metric of every ranking with trec_eval's, and return how many rankings it judged."""
+    reference: Any = pytest.importorskip("pytrec_eval")
     run, judged = read_files(run_text(rankings, "ours"), qrels_text(gold))
     measures = {"recall.1,3,5,10", "P.5", "ndcg_cut.10", "recip_rank"}
     theirs = reference.RelevanceEvaluator(judged, measures).evaluate(run)
-    assert 0 < len(theirs) < len(rankings)  # empty rankings have no line, and no result there
     for query, ranked in rankings.items():
         ids = [id_ for id_, _ in ranked]
         ours = {f"recall_{k}": recall_at(ids, gold[query], k) for k in (1, 3, 5, 10)}
         ours |= {"P_5": precision_at(ids, gold[query], 5), "ndcg_cut_10": ndcg_at(ids, gold[query], 10)}
         ours["recip_rank"] = reciprocal_rank(ids, gold[query])
         assert ours == pytest.approx(theirs.get(escaped(query), dict.fromkeys(ours, 0.0)))
+    return len(theirs)

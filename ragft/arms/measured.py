@@ -19,12 +19,14 @@ from ragft.evaluation.claims import sentences
 from ragft.evaluation.grounding import as_read, without_marks
 from ragft.evaluation.metric import Subject
 from ragft.evaluation.metrics import answer_metric, example_of, score_of, why_unscored
+from ragft.evaluation.token_matching import matching_f1
 from ragft.generation.generator import Likelihood, Weighs
 from ragft.provenance import sha256_text
 from ragft.records import Answer, Example, Passage, Score
 from ragft.retrieval.embedding import Vectors
 
-LOGLIK, BITS, SIMILARITY, ENTAILMENT = "gold_loglik", "gold_bits_per_byte", "similarity", "entailment"
+LOGLIK, BITS, ENTAILMENT = "gold_loglik", "gold_bits_per_byte", "entailment"
+SIMILARITY, TOKEN_SIMILARITY = "similarity", "token_similarity"
 
 SHORT_WORDS = 5
 """An answer of no more words, and no full stop, is no sentence; it says something only together with its question."""
@@ -32,6 +34,14 @@ SHORT_WORDS = 5
 Pair = tuple[str, str]
 Embed = Callable[[Sequence[str]], Vectors]
 """Unit vectors of texts, in their order: the embedder behind a cache."""
+
+EmbedTokens = Callable[[Sequence[str]], Sequence[Vectors]]
+"""Unit vectors of the tokens of texts, in their order."""
+
+Reads = Callable[[str], bool]
+"""Says whether the embedder knows the letters of a text."""
+
+UNREAD = "the embedder does not know the letters of a reference: name one for its language under index.embedder"
 
 OnBatch = Callable[[int], None]
 """Is told how many more pairs are done."""
@@ -107,18 +117,22 @@ def _gold_scores(answer: Answer, example: Example, likely: Sequence[tuple[str, L
     return [score_of(answer, LOGLIK, loglik), score_of(answer, BITS, bits)]
 
 
-def similarity_scores(embed: Embed, answers: Sequence[Answer], examples: Mapping[str, Example]) -> list[Score]:
+def _reads_all(_: str) -> bool:
+    return True
+
+
+def similarity_scores(
+    embed: Embed, answers: Sequence[Answer], examples: Mapping[str, Example], *, reads: Reads = _reads_all
+) -> list[Score]:
     """Return the likeness of every answer to its nearest reference: the cosine of their vectors, 0 where negative.
 
-    In the spirit of BERTScore (Zhang et al. 2020), and not the same: whole texts are compared by one vector each, not
-    token by token, so a wrong number or a missing "not" hardly lowers it. The vectors are the configured embedder's,
-    which reads only the beginning of a long text; values of different embedders cannot be compared. A blank answer and
-    an abstention score 0, and an unanswerable example 1 exactly if the answer abstains.
+    Whole texts are compared by one vector each, so a wrong number or a missing "not" hardly lowers it. The vectors are
+    the configured embedder's, which reads only the beginning of a long text; values of different embedders cannot be
+    compared. A blank answer and an abstention score 0, and an unanswerable example 1 exactly if the answer abstains.
+    An example with a reference that the embedder does not read is unscored: any two such texts are alike to it.
     """
     told = [(answer, example_of(answer, examples)) for answer in answers]
-    near = [
-        (a, e) for a, e in told if _plain_value(a, e, SIMILARITY) is None and _why_unscored(a, e, SIMILARITY) is None
-    ]
+    near = _near(told, SIMILARITY, reads)
     texts = list(dict.fromkeys(text for answer, example in near for text in (answer.text, *example.references)))
     vectors = dict(zip(texts, np.asarray(embed(texts), dtype=np.float64), strict=True)) if texts else {}
 
@@ -126,18 +140,67 @@ def similarity_scores(embed: Embed, answers: Sequence[Answer], examples: Mapping
         best = max(float(vectors[answer.text] @ vectors[reference]) for reference in example.references)
         return min(1.0, max(0.0, best))
 
-    return [_scored(answer, example, SIMILARITY, value) for answer, example in told]
+    return [_scored(answer, example, SIMILARITY, value, reads) for answer, example in told]
 
 
-def _scored(answer: Answer, example: Example, metric: str, value: Callable[[Answer, Example], float]) -> Score:
+def token_similarity_scores(
+    embed: EmbedTokens,
+    answers: Sequence[Answer],
+    examples: Mapping[str, Example],
+    journal_path: Path,
+    *,
+    reads: Reads = _reads_all,
+    batch_size: int = 64,
+    on_batch: OnBatch = lambda _: None,
+) -> list[Score]:
+    """Return how near the tokens of every answer come to those of its nearest reference: BERTScore's F1.
+
+    `matching_f1` is the definition. The vectors are those of the last layer of the configured embedder, where the
+    authors choose a layer for each model by human judgements: values cannot be held against published ones, nor against
+    those of another embedder. What `similarity_scores` says of blanks, abstentions, long texts and texts that the
+    embedder does not read holds here too.
+
+    `journal_path` must belong to one embedder: pairs that it holds are not compared again.
+    """
+    told = [(answer, example_of(answer, examples)) for answer in answers]
+    near = _near(told, TOKEN_SIMILARITY, reads)
+    pairs = [(right, answer.text) for answer, example in near for right in example.references]
+    rows = _remembered(pairs, journal_path, lambda batch: _matched(embed, batch), batch_size, on_batch)
+
+    def value(answer: Answer, example: Example) -> float:
+        return max(float(rows[right, answer.text]["f1"]) for right in example.references)
+
+    return [_scored(answer, example, TOKEN_SIMILARITY, value, reads) for answer, example in told]
+
+
+def _matched(embed: EmbedTokens, pairs: Sequence[Pair]) -> list[jsonl.Row]:
+    texts = list(dict.fromkeys(text for pair in pairs for text in pair))
+    vectors = dict(zip(texts, embed(texts), strict=True))
+    return [{"f1": matching_f1(vectors[said], vectors[right])} for right, said in pairs]
+
+
+def _near(told: Sequence[tuple[Answer, Example]], metric: str, reads: Reads) -> list[tuple[Answer, Example]]:
+    """Return the answers that must be held against their references to know what they score."""
+    return [(a, e) for a, e in told if _plain_value(a, e) is None and _why_unlike(a, e, metric, reads) is None]
+
+
+def _why_unlike(answer: Answer, example: Example, metric: str, reads: Reads) -> str | None:
+    """Return why an answer cannot be likened to its references; the references alone decide, as for other metrics."""
     reason = _why_unscored(answer, example, metric)
+    return UNREAD if reason is None and not all(map(reads, example.references)) else reason
+
+
+def _scored(
+    answer: Answer, example: Example, metric: str, value: Callable[[Answer, Example], float], reads: Reads
+) -> Score:
+    reason = _why_unlike(answer, example, metric, reads)
     if reason is not None:
         return score_of(answer, metric, None, reason)
-    plain = _plain_value(answer, example, metric)
+    plain = _plain_value(answer, example)
     return score_of(answer, metric, value(answer, example) if plain is None else plain)
 
 
-def _plain_value(answer: Answer, example: Example, metric: str) -> float | None:
+def _plain_value(answer: Answer, example: Example) -> float | None:
     """Return what needs no model: the convention of SQuAD 2.0 for abstentions, and 0 for nothing said."""
     declined = abstains(answer.text, example)
     if not example.answerable:

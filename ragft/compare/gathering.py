@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ragft.arms.asking import Variant
@@ -12,19 +13,28 @@ from ragft.arms.measured import (
     ENTAILMENT,
     LOGLIK,
     SIMILARITY,
+    TOKEN_SIMILARITY,
     entailment_scores,
     likelihood_scores,
     similarity_scores,
+    token_similarity_scores,
 )
 from ragft.arms.round import Asked
 from ragft.compare.made import Made
 from ragft.errors import RagftError
 from ragft.evaluation.metrics import answer_metric, score_answers, score_of
 from ragft.models.sources import resolve
+from ragft.models.tokens import fast_tokenizer, unknown_share
+from ragft.provenance import fingerprint
 from ragft.records import Answer, Example, Passage, Score
+from ragft.retrieval.embedding import EmbedsTokens, Vectors
 
 if TYPE_CHECKING:
     from ragft.models.nli import NliModel
+
+
+MOSTLY_UNKNOWN = 1 / 3
+"""From this share of unknown tokens on, an embedder does not read a text."""
 
 
 def gathered(bench: Bench, made: Made, metrics: Sequence[str]) -> list[Score]:
@@ -36,7 +46,9 @@ def gathered(bench: Bench, made: Made, metrics: Sequence[str]) -> list[Score]:
     if {LOGLIK, BITS} & set(metrics):
         scores += [score for score in _likelihoods(bench, made, examples) if score.metric in metrics]
     if SIMILARITY in metrics:
-        scores += similarity_scores(bench.embed, answers, examples)
+        scores += similarity_scores(bench.embed, answers, examples, reads=_reads(bench))
+    if TOKEN_SIMILARITY in metrics:
+        scores += _token_similarities(bench, answers, examples)
     if ENTAILMENT in metrics:
         scores += _entailments(bench, answers, examples, passages)
     return scores
@@ -78,6 +90,42 @@ def _likelihoods_of(
         )
 
 
+def _token_similarities(bench: Bench, answers: Sequence[Answer], examples: Mapping[str, Example]) -> list[Score]:
+    version = answer_metric(TOKEN_SIMILARITY).version
+    path = bench.workspace.answers_path(fingerprint({TOKEN_SIMILARITY: version, "embedder": bench.embedder_identity}))
+
+    def embed(texts: Sequence[str]) -> Sequence[Vectors]:
+        return _tokens(bench, texts)
+
+    with bench.listener.work("Comparing tokens", 0, "pairs") as work:
+        reads = _reads(bench)
+        return token_similarity_scores(embed, answers, examples, path, reads=reads, on_batch=work.advance)
+
+
+def _reads(bench: Bench) -> Callable[[str], bool]:
+    """Return what says whether the embedder knows the letters of a text, by its tokenizer; a server does not tell."""
+    is_server = bench.experiment.index.embedder.endpoint is not None
+    found = None if is_server else fast_tokenizer(bench.embedder_folder.path)
+    if found is None:
+        return lambda _: True
+    return cache(lambda text: unknown_share(found[0], text) < MOSTLY_UNKNOWN)
+
+
+def _tokens(bench: Bench, texts: Sequence[str]) -> Sequence[Vectors]:
+    """Return the vectors of the tokens of texts; the embedder is loaded only when it is asked."""
+    embedder = bench.embedder
+    if not isinstance(embedder, EmbedsTokens):
+        raise _no_tokens()
+    return embedder.tokens(texts)
+
+
+def _no_tokens() -> RagftError:
+    return RagftError(
+        f"the metric {TOKEN_SIMILARITY!r} needs the vector of every token, which a server of embeddings does not give",
+        "use similarity, or an embedder in this process: leave out index.embedder.endpoint",
+    )
+
+
 def _entailments(
     bench: Bench, answers: Sequence[Answer], examples: Mapping[str, Example], passages: Mapping[str, Passage]
 ) -> list[Score]:
@@ -107,5 +155,7 @@ def check_measurable(bench: Bench, metrics: Sequence[str]) -> None:
         question = name.removeprefix("judge_")
         if answer_metric(name).source == "judge" and (judge is None or question not in judge.asks):
             raise RagftError(f"nobody measures {name!r}", f"name {question} under compare.judge.asks")
+    if TOKEN_SIMILARITY in metrics and bench.experiment.index.embedder.endpoint is not None:
+        raise _no_tokens()
     if ENTAILMENT in metrics:
         _nli(bench)

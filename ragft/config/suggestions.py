@@ -37,6 +37,9 @@ FOREIGN_NAMES = {
 """Names that users bring from other tools, with ragft's dotted key, wherever in the file they stand."""
 
 _IN_SECTION = {
+    ("documents", "id"): "data.fields.document_id",
+    ("documents", "title"): "data.fields.document_title",
+    ("documents", "text"): "data.fields.document_text",
     ("training", "batch_size"): f"{_TRAINING}.per_device_train_batch_size",
     ("chunking", "strategy"): "index.chunking.kind",
     ("chunking", "method"): "index.chunking.kind",
@@ -64,7 +67,7 @@ def about_unknown_key(location: Location, siblings: Sequence[str], all_keys: Seq
     key = str(location[-1])
     if key in _NOT_KEYS:
         return _NOT_KEYS[key]
-    section = str(location[-2]) if len(location) > 1 else ""
+    section = next((part for part in reversed(location[:-1]) if isinstance(part, str)), "")
     known_as = _IN_SECTION.get((section, key)) or FOREIGN_NAMES.get(key.lower().replace("-", "_"))
     if known_as:
         return f"unknown key; in ragft it is {_named(known_as, location)}"

@@ -29,7 +29,11 @@ class SummarizationTask(Section):
 
 
 class TranslationTask(Section):
-    """Translation of the input; retrieval brings terminology, or segments that were translated before."""
+    """Translation of the input; retrieval brings terminology, or segments that were translated before.
+
+    For such segments, with the source text as the title of each document, there are prompts of their own:
+    `translation-memory-1` and `translation-memory-2`.
+    """
 
     kind: Literal["translation"]
     source: str = Field(min_length=1)

@@ -79,7 +79,8 @@ def _abstained(subject: Subject) -> float:
 _ELSEWHERE = (
     AnswerMetric("gold_loglik", 1, False, None, source="likelihood"),
     AnswerMetric("gold_bits_per_byte", 1, False, None, source="likelihood", ranks=False),
-    AnswerMetric("similarity", 1, False, None, source="embedder"),
+    AnswerMetric("similarity", 2, False, None, source="embedder"),
+    AnswerMetric("token_similarity", 1, False, None, source="embedder"),
     AnswerMetric("entailment", 1, False, None, needs_references=False, source="nli"),
     AnswerMetric("judge_correctness", 1, True, None, source="judge"),
     AnswerMetric("judge_faithfulness", 1, True, None, needs_references=False, source="judge", of_passages=True),

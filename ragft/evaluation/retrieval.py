@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from ragft.errors import DataError
 from ragft.records import Example, Passage, Ranking, Score
 
-RETRIEVAL_METRIC_VERSION = 2
-"""Version of every metric in this module; rises whenever a change could move a value. 2: `mrr` ends at the cutoff."""
+RETRIEVAL_METRIC_VERSION = 3
+"""Version of every metric in this module; rises whenever a change could move a value. 2: `mrr` ends at the cutoff.
+3: references written without spaces are found in passages."""
 
 CUTOFFS = (1, 3, 5, 10)
 """The numbers of documents or passages at which a ranking is cut."""

@@ -44,8 +44,18 @@ def words(text: str) -> list[str]:
     Case, punctuation and hyphens do not count; articles do. A run of a script without spaces is one word, apart from
     what stands beside it.
     """
-    parted = _SPACELESS.sub(lambda run: f" {run[0]} ", composed(text.casefold()))
-    return "".join(character if _is_of_word(character) else " " for character in parted).split()
+    apart = parted(composed(text.casefold()))
+    return "".join(character if _is_of_word(character) else " " for character in apart).split()
+
+
+def parted(text: str) -> str:
+    """Return the text with blanks around every run of letters that are written without spaces."""
+    return _SPACELESS.sub(lambda run: f" {run[0]} ", text)
+
+
+def has_spaceless(text: str) -> bool:
+    """Return whether any letter of a text is of a script without spaces."""
+    return _SPACELESS.search(text) is not None
 
 
 def _is_of_word(character: str) -> bool:

@@ -22,6 +22,16 @@ def fast_tokenizer(folder: Path) -> tuple[Tokenizer, int] | None:
     return (Tokenizer.from_file(str(tokenizer)), int(limit)) if limit else None
 
 
+def unknown_share(tokenizer: Tokenizer, text: str) -> float:
+    """Return the share of a text's tokens that the tokenizer has no piece for; 0.0 where it has one for every byte.
+
+    Texts of such tokens alone look the same to a model, whatever they say.
+    """
+    unknown = tokenizer.token_to_id(getattr(tokenizer.model, "unk_token", None) or "<unk>")
+    ids = tokenizer.encode(text, add_special_tokens=False).ids
+    return ids.count(unknown) / len(ids) if ids and unknown is not None else 0.0
+
+
 def _own_limit(folder: Path) -> int | None:
     named = _read(folder / "tokenizer_config.json").get("model_max_length")
     positions = _read(folder / "config.json").get("max_position_embeddings")

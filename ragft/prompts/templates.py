@@ -183,6 +183,23 @@ _TRANSLATION = (
         bare="{source} text: {input}",
         with_passages="Terms that may help:\n\n{passages}\n\n{source} text: {input}",
     ),
+    Template(
+        name="translation-memory-1",
+        task="translation",
+        system="You translate from {source} into {target}. You reply with the translation and nothing else.",
+        bare="Translate into {target}: {input}",
+        with_passages=(
+            "Translated before:\n\n{passages}\n\nUse the same words where the text is the same.\n"
+            "Translate into {target}: {input}"
+        ),
+    ),
+    Template(
+        name="translation-memory-2",
+        task="translation",
+        system="Say in {target} what is written in {source}. Reply with the {target} text alone.",
+        bare="{source} text: {input}",
+        with_passages="Earlier translations of similar texts:\n\n{passages}\n\n{source} text: {input}",
+    ),
 )
 
 _CLASSIFICATION = (

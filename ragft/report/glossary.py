@@ -24,6 +24,7 @@ _METRICS = {
     "gold_loglik": "Log-probability per token (nats) that the arm gives the likeliest reference. Nearer 0 is better.",
     "gold_bits_per_byte": "Bits that the arm needs for one byte of the likeliest reference. Lower is better.",
     "similarity": "How near the embedder finds the answer to the nearest reference, from 0 to 1.",
+    "token_similarity": "How near the embedder finds each token to one of the nearest reference, as F1 (BERTScore).",
     "entailment": "How far the answer follows from the passages, as a model of natural language inference sees it.",
     "judge_correctness": "1 if the judge finds that the answer agrees with a reference, else 0.",
     "judge_faithfulness": "1 if the judge finds everything in the answer supported by the passages, else 0.",

@@ -175,6 +175,19 @@ class PackedBert:
         """Return vectors of shape (texts, dimensions) in the order of `texts`, not scaled."""
         return self._vectors([f"{self._recipe.query_prompt}{text}" for text in texts])
 
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Return for each text vectors of its tokens, shape (tokens, dimensions), from the last layer, not scaled.
+
+        Tokens that the model adds, [CLS] and [SEP], are left out, and no prompt stands before a text.
+        """
+        encoded = self.tokenizer.encode_batch_fast(list(texts))
+        found: list[Vectors] = [np.empty((0, self._words.shape[1]), dtype=np.float32)] * len(texts)
+        for positions in packed([len(one.ids) for one in encoded], self._budget):
+            rows = self._last_states([encoded[position].ids for position in positions])
+            for position, states in zip(positions, rows, strict=True):
+                found[position] = states.numpy()[np.asarray(encoded[position].special_tokens_mask) == 0]
+        return found
+
     def close(self) -> None:
         """Do nothing: there is nothing to end."""
 
@@ -185,18 +198,22 @@ class PackedBert:
             found[positions] = self._pooled([tokens[position] for position in positions])
         return found
 
-    @torch.inference_mode()
     def _pooled(self, tokens: Sequence[Sequence[int]]) -> Vectors:
         """Return one vector for each text of a batch, texts of one length side by side."""
+        rows = self._last_states(tokens)
+        pooled = [row[0] if self._recipe.pooling == "cls" else row.mean(dim=0) for row in rows]
+        found: Vectors = torch.stack(pooled).numpy()
+        return found
+
+    @torch.inference_mode()
+    def _last_states(self, tokens: Sequence[Sequence[int]]) -> Sequence[torch.Tensor]:
+        """Return the states after the last layer, (tokens, width) in float32 for each text of a batch."""
         lengths = [len(ids) for ids in tokens]
         states = self._embedded(tokens, lengths)
         groups = [(length, len(list(group))) for length, group in itertools.groupby(lengths)]
         for layer in self._layers:
             states = self._through(layer, states, groups)
-        rows = torch.split(states.float(), lengths)
-        pooled = [row[0] if self._recipe.pooling == "cls" else row.mean(dim=0) for row in rows]
-        found: Vectors = torch.stack(pooled).numpy()
-        return found
+        return torch.split(states.float(), lengths)
 
     def _embedded(self, tokens: Sequence[Sequence[int]], lengths: Sequence[int]) -> torch.Tensor:
         """Return the states before the first layer, shape (tokens, width)."""

@@ -43,6 +43,10 @@ class Encoder(Protocol):
         """Return vectors of shape (texts, dimensions)."""
         ...
 
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Return vectors of the tokens of each text, those that the model adds left out."""
+        ...
+
     def close(self) -> None:
         """End what runs beside this process."""
         ...
@@ -83,6 +87,10 @@ class Embedder:
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of shape (texts, dimensions)."""
         return unit(self._encoder.queries(texts))
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Return unit vectors of the tokens of each text, shape (tokens, dimensions), without a prompt before it."""
+        return [unit(rows) for rows in self._encoder.tokens(texts)]
 
     def close(self) -> None:
         """End the processes that embed beside this one; without any, nothing happens."""

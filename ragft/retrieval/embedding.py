@@ -6,7 +6,7 @@ Must not know which model or server embeds, nor where vectors are kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,18 @@ class Embeds(Protocol):
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return unit vectors of what is asked, in the order of `texts`."""
+        ...
+
+
+@runtime_checkable
+class EmbedsTokens(Protocol):
+    """Something that also turns each token of a text into a vector; a server of embeddings does not."""
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Return for each text unit vectors of its tokens, shape (tokens, dimensions), in the order of `texts`.
+
+        Tokens that the model adds, such as [CLS], are left out, and no prompt stands before a text.
+        """
         ...
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
@@ -61,6 +62,18 @@ class SentenceModel:
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Return vectors of shape (texts, dimensions)."""
         found: Vectors = self._model.encode_query(list(texts), batch_size=self._batch_size, show_progress_bar=False)
+        return found
+
+    def tokens(self, texts: Sequence[str]) -> list[Vectors]:
+        """Return for each text vectors of its tokens, shape (tokens, dimensions), without those that are added."""
+        options: dict[str, Any] = {"batch_size": self._batch_size, "show_progress_bar": False, "prompt": ""}
+        states = self._model.encode(list(texts), output_value="token_embeddings", **options)
+        found: list[Vectors] = []
+        for text, rows in zip(texts, states, strict=True):
+            added = self._model.tokenizer(
+                text, truncation=True, max_length=self._model.max_seq_length, return_special_tokens_mask=True
+            )["special_tokens_mask"]
+            found.append(rows.float().cpu().numpy()[np.asarray(added) == 0])
         return found
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ragft.evaluation.answers import contains
+from ragft.evaluation.answers import contains, normalise
+from ragft.evaluation.scripts import composed, has_spaceless, parted
 from ragft.records import Example
 from ragft.tasks import reading
 from ragft.tasks.asked import Answering
@@ -54,8 +55,18 @@ class Qa(Answering):
         return "" if any(words == lead_in.split()[: len(words)] for lead_in in _LEAD_INS) else said
 
     def supports(self, text: str, example: Example) -> bool:
-        """Return whether a reference stands in the passage, as whole tokens; nothing supports an unanswerable one."""
-        return bool(example.references) and contains(text, example.references) == 1.0
+        """Return whether a reference stands in the passage; nothing supports an unanswerable one.
+
+        It stands there as whole tokens, or anywhere where it has letters that are written without spaces: nothing parts
+        its words from others.
+        """
+        return any(_stands_in(composed(reference), composed(text)) for reference in example.references)
+
+
+def _stands_in(reference: str, text: str) -> bool:
+    if has_spaceless(reference):
+        return normalise(reference) in normalise(text)
+    return contains(parted(text), (reference,)) == 1.0
 
 
 @dataclass(frozen=True, slots=True)
