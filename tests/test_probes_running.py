@@ -11,7 +11,8 @@ from probe_kits import asked_kit, bench_of
 from ragft.arms.planning import Load, PlannedProbe, Refusal
 from ragft.config import ContextProbe, NoiseFloorProbe
 from ragft.errors import RagftError
-from ragft.probes import chosen_probes, plan_probes, run_probes
+from ragft.probes import Kit, chosen_probes, plan_probes, run_probes
+from ragft.probes.probe import Condition
 from ragft.probes.running import share_of
 
 
@@ -89,6 +90,15 @@ def test_a_plan_builds_and_asks_nothing(experiment: SmallExperiment, monkeypatch
     assert (plan.load.arms, plan.load.conditions) == (2, 6)
     assert plan.load.prompts == 2 * (2 * 12 + 4 * 10)
     assert plan.load.seconds > 0
+
+
+def test_what_the_comparison_will_have_asked_is_no_work_of_a_probe(experiment: SmallExperiment) -> None:
+    configs = (NoiseFloorProbe(kind="noise_floor", retrain=False),)
+    (other,) = plan_probes(bench_of(experiment), configs)
+    assert other.load.answered == 0  # other batches and templates are asked anew
+    bench = bench_of(experiment)
+    same = Kit(bench).load_of([Condition("as it is", bench.stressed(eval=bench.splits.eval[:4]), ("base", "rag"))])
+    assert (same.prompts, same.answered, same.asking_s) == (8, 8, 0.0)
 
 
 def test_a_budget_asks_the_same_fewer_examples_of_all_arms(experiment: SmallExperiment) -> None:

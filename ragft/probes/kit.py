@@ -249,7 +249,7 @@ class Kit:
         planned = [plan_arm(bench, asking, arm, some) for arm in arms]
         prompts = scale * sum(one.prompts for one in planned)
         fresh = 1.0 if knowledge is None or knowledge.is_current() else condition.fresh
-        left = fresh * scale
+        left = fresh * scale * (1.0 - self._asked_anyway(condition))
         return Load(
             examples=len(examples),
             prompts=round(prompts),
@@ -259,6 +259,15 @@ class Kit:
             asking_s=left * sum(one.seconds for one in planned) * self.pace.asking,
             fixed_s=sum(trained) * self.pace.training + self._index_seconds(bench, knowledge, arms, own),
         )
+
+    def _asked_anyway(self, condition: Condition) -> float:
+        """Return the share of a condition's examples that the comparison, still to be made, asks in the same way."""
+        bench, own = condition.bench, {example.id for example in self.bench.splits.eval}
+        same = bench.experiment is self.bench.experiment and bench.stress.documents is None and not condition.retrained
+        if self.main is not None or not same:
+            return 0.0
+        examples = bench.splits.eval
+        return sum(example.id in own for example in examples) / max(1, len(examples))
 
     def _adapters(self) -> Adapters:
         """Return the adapters of the experiment: those of the comparison, or as a plan knows them."""
