@@ -9,6 +9,7 @@ from typing import Any
 from ragft import jsonl, provenance
 from ragft.arms.bench import Bench
 from ragft.arms.knowledge import drawn
+from ragft.data.general import general_texts
 from ragft.errors import DataError
 from ragft.generation.drift import Window
 from ragft.training.examples import windows
@@ -33,7 +34,8 @@ def general_windows(bench: Bench, paths: Sequence[Path], tokens: int) -> list[Wi
     Raises DataError for files without text.
     """
     tokenizer, seed = bench.local.tokenizer, bench.experiment.seed
-    texts = sorted(_texts(paths or [SHIPPED / "text.jsonl"]), key=lambda item: drawn(seed, *item))
+    found_texts = general_texts(paths or [SHIPPED / "text.jsonl"], "`text` of the probe forgetting")
+    texts = sorted(found_texts, key=lambda item: drawn(seed, *item))
     front, end = _front(tokenizer), int(tokenizer.eos_token_id)
     found: list[Window] = []
     room = PLENTY * tokens
@@ -71,27 +73,6 @@ def _limited(found: Sequence[Window], tokens: int) -> Iterator[Window]:
             return
         yield kept
         left -= kept.tokens
-
-
-def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield (id, text): one for each row of a JSON Lines file with a field `text`, one for any other file."""
-    for path in paths:
-        if path.suffix == ".jsonl":
-            for number, row in jsonl.read_rows(path):
-                if not isinstance(row.get("text"), str):
-                    raise DataError(f"{path}:{number}: no 'text'", f"the row has {', '.join(row)}")
-                yield f"{path.name}:{number}", row["text"]
-        else:
-            yield path.name, _plain(path)
-
-
-def _plain(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start})", "convert the file to UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}", "correct `text` of the probe forgetting") from None
 
 
 class OwnText:

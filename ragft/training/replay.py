@@ -7,11 +7,11 @@ that the base model samples needs no data set and holds what the model knows, in
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragft import jsonl
+from ragft.data.general import general_texts
 from ragft.errors import DataError
 from ragft.training.examples import TrainingText, windows
 
@@ -32,7 +32,11 @@ def from_files(paths: Sequence[Path], tokenizer: Any, block: int, tokens: int, s
 
     The last window may go over by less than a block. Raises DataError where the files hold too little text.
     """
-    found = [window for id_, text in _texts(paths) for window in windows(id_, "", text, tokenizer, block, "replay")]
+    found = [
+        window
+        for id_, text in general_texts(paths, "replay.path of the adapter")
+        for window in windows(id_, "", text, tokenizer, block, "replay")
+    ]
     random.Random(seed).shuffle(found)
     kept, left = [], tokens
     for window in found:
@@ -47,27 +51,6 @@ def from_files(paths: Sequence[Path], tokenizer: Any, block: int, tokens: int, s
             "add text to replay.path, or lower replay.share",
         )
     return kept
-
-
-def _texts(paths: Sequence[Path]) -> Iterator[tuple[str, str]]:
-    """Yield (id, text): one for each plain file, one for each row of a JSON Lines file."""
-    for path in paths:
-        if path.suffix == ".jsonl":
-            for number, row in jsonl.read_rows(path):
-                if not isinstance(row.get("text"), str):
-                    raise DataError(f"{path}:{number}: no 'text'", f"the row has {', '.join(row)}")
-                yield f"{path.name}:{number}", row["text"]
-        else:
-            yield path.name, _plain(path)
-
-
-def _plain(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 text (byte {error.start})", "convert the file to UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}", "correct replay.path of the adapter") from None
 
 
 def from_model(
