@@ -94,6 +94,7 @@ def test_a_flat_curve_gains_nothing_and_a_line_goes_on() -> None:
     xs = [0.0, 10.0, 40.0, 100.0]
     flat, line = fit_saturating(xs, np.array([[0.4] * 4, [0.1 + 0.002 * x for x in xs]]))
     assert flat.gain(100) == pytest.approx(0.0, abs=1e-9)
+    assert (flat.bends, line.bends) == (True, False)
     assert line.gain(100) == pytest.approx(0.2, rel=0.1)
 
 

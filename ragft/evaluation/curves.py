@@ -134,6 +134,11 @@ class Saturating:
         """Return y at x."""
         return self.top - (self.top - self.base) * math.exp(-x / self.scale)
 
+    @property
+    def bends(self) -> bool:
+        """Whether the curve has begun to bend within what was measured: its scale is no longer than the last x."""
+        return self.scale <= self.x_last
+
     def gain(self, step: float) -> float:
         """Return what `step` more than the last x would bring."""
         return self.at(self.x_last + step) - self.at(self.x_last)

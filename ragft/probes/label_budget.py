@@ -238,8 +238,12 @@ def _finding(kit: Kit, arm: str, levels: Sequence[_Level], means: _Means, worth:
     if worth is None:
         return f"{said}."
     price = "" if worth.price is None else f", at {worth.price:g} {kit.bench.experiment.compare.prices.currency}"
+    margin = kit.bench.experiment.compare.requirements.margin
     clear = "" if worth.interval.low > 0 or worth.interval.high < 0 else ", which may as well be nothing"
-    return f"{said}; the next {STEP} labels would bring about {worth.gain:+.3f}{within(worth.interval)}{price}{clear}."
+    clear = f", less than the margin of {margin:g} that matters" if abs(worth.gain) <= margin else clear
+    straight = "" if worth.fit.bends else "; the curve has not begun to bend, so that is a straight line drawn on"
+    gain = f"{worth.gain:+.3f}{within(worth.interval)}"
+    return f"{said}; the next {STEP} labels would bring about {gain}{price}{clear}{straight}."
 
 
 def _values(levels: Sequence[_Level], arm: str, means: _Means, worth: _Worth | None) -> dict[str, object]:
