@@ -103,10 +103,8 @@ class Context:
         if known[best] == known[other]:
             return [f"{arm} scores {kit.metric} {scored(known[best])} with {listed([str(k) for k in known])} passages."]
         pairs = kit.contrasts(scores, kit.bench.splits.eval, [(f"{arm} {best}", f"{arm} {other}")])
-        return [
-            f"{arm} is best with {best} passages ({kit.metric} {scored(known[best])}) and worst with {other}: "
-            f"{change(pairs[0])}."
-        ]
+        most = f"{best} passage{'s' if best > 1 else ''} ({kit.metric} {scored(known[best])})"
+        return [f"{arm} is best with {most} and worst with {other}: {change(pairs[0])}."]
 
     def _oracles(self, kit: Kit) -> Condition:
         """Return the arms with gold passages in the place of what they retrieve."""

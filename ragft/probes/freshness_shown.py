@@ -102,6 +102,9 @@ def headline(found: Found, setting: Setting) -> str:
     if not blind:
         return f"{said} and still {scored(found.mean('old', stage, best).mean)} of the old ones."
     worst = max(blind, key=lambda arm: found.value("old", stage, arm))
+    if not found.value("old", stage, worst):
+        new = scored(found.mean("new", stage, worst).mean)
+        return f"{said}; {worst}, which reads no passages, gives {new} of them and none of the old ones."
     return f"{said}; {worst} still gives {scored(found.mean('old', stage, worst).mean)} of the old ones."
 
 
