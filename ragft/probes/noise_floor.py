@@ -180,9 +180,9 @@ def _findings(kit: Kit, again: _ByArm, floors: Mapping[str, float]) -> tuple[str
                 + f" and its score by {change(found[most].contrast)}."
             )
     lead = _lead(kit)
-    if lead is not None:
+    if lead is not None and {lead[0], lead[1]} <= floors.keys():
         first, second, difference = lead
-        floor = max(floors.get(first, 0.0), floors.get(second, 0.0))
+        floor = max(floors[first], floors[second])
         where = "within" if abs(difference) <= floor else "beyond"
         said.append(
             f"The lead of {first} over {second} in the comparison, {difference:.3f}, lies {where} the floor of the "
