@@ -71,6 +71,14 @@ def test_an_answer_does_not_depend_on_its_batch(lm: LanguageModel) -> None:
     assert len({answer.text for answer in alone}) == len(PROMPTS)
 
 
+def test_the_output_layer_never_reads_rows_with_gaps_between_them(lm: LanguageModel) -> None:
+    given: list[torch.Tensor] = []
+    lm.model.get_output_embeddings().register_forward_hook(lambda _, read, __: given.append(read[0]))
+    LocalGenerator(lm, 4).generate(["one", "two of them", "three and no more"])
+    assert {tuple(read.shape[:2]) for read in given} == {(3, 1)}
+    assert all(read.is_contiguous() for read in given)  # the first one is a slice of all places of the prompts
+
+
 def test_prompt_tokens_are_counted_without_padding(lm: LanguageModel) -> None:
     generator = LocalGenerator(lm, 2)
     counts = [answer.prompt_tokens for answer in generator.generate(PROMPTS)]

@@ -143,10 +143,23 @@ def load(folder: ModelFolder, dtype: Dtype, device: Device) -> LanguageModel:
         raise RagftError(f"cannot load {folder.source} as {kind} language model: {error}") from error
     model.eval().requires_grad_(False).to(place)
     model.generation_config = _ends_only(model.generation_config, model.config)
+    _pack_rows_for_head(model)
     loaded = LanguageModel(model, tokenizer, folder, precision, place)
     if reads_apart(model):
         _check_decoder(loaded)
     return loaded
+
+
+def _pack_rows_for_head(model: Any) -> None:  # noqa: ANN401 - a transformers model
+    """Let the output layer read rows that lie one behind the other in memory.
+
+    What is kept of a batch for the next token is a slice with gaps between its rows. Without gradients torch multiplies
+    such a slice as one matrix for each row, each with a copy of the layer's weights: 450 MB for 8 rows and a vocabulary
+    of 49,152 tokens of 576 numbers, which took three quarters of the time in which short prompts were read.
+    """
+    head = model.get_output_embeddings()
+    if head is not None:
+        head.register_forward_pre_hook(lambda _, given: (given[0].contiguous(), *given[1:]))
 
 
 def _ends_only(config: Any, model: Any) -> Any:  # noqa: ANN401 - transformers' configs are not typed

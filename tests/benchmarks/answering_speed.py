@@ -106,6 +106,7 @@ def main() -> None:
         "ragft, float32, batches of 8": lambda: by_ragft(full, prompts, 8),
         "ragft, bfloat16, batches of 8": lambda: by_ragft(half, prompts, 8),
         "ragft, bfloat16, batches of 16": lambda: by_ragft(half, prompts, 16),
+        "ragft, bfloat16, batches of 32": lambda: by_ragft(half, prompts, 32),
     }
     seconds: dict[str, list[float]] = {name: [] for name in rows}
     answers: dict[str, list[str]] = {}
@@ -131,6 +132,7 @@ def report(seconds: dict[str, list[float]], answers: dict[str, list[str]], refer
         ("plain loop, float32", "ragft, float32, batches of 8"),
         ("plain loop, bfloat16", "ragft, bfloat16, batches of 8"),
         ("ragft, bfloat16, batches of 8", "ragft, bfloat16, batches of 16"),
+        ("ragft, bfloat16, batches of 8", "ragft, bfloat16, batches of 32"),
     ):
         changed = statistics.fmean(a != b for a, b in zip(answers[name], answers[other], strict=True))
         print(f"answers that differ: {name} against {other}: {changed:.0%}")
