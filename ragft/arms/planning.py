@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Arm, Asking
@@ -14,7 +13,7 @@ from ragft.arms.knowledge import Knowledge
 from ragft.arms.models import LocalModel, RemoteModel
 from ragft.arms.recipes import KindSketch, sketch
 from ragft.arms.trials import combinations
-from ragft.config import AdapterConfig, ModelConfig, OpenAiModel
+from ragft.config import AdapterConfig, OpenAiModel
 from ragft.data.checks import DataCheck, conclude
 from ragft.evaluation.clustering import cluster_of
 from ragft.evaluation.metrics import is_binary
@@ -22,27 +21,15 @@ from ragft.evaluation.power import planned_mde
 from ragft.records import Example
 from ragft.training.examples import TrainingText
 
-
-@dataclass(frozen=True, slots=True)
-class Speeds:
-    """Tokens per second of one model on one machine: reading prompts, writing answers in a batch, training."""
-
-    reading: float
-    writing: float
-    training: float
+if TYPE_CHECKING:
+    from ragft.models.pace import Speeds
 
 
-REFERENCE = Speeds(reading=900.0, writing=90.0, training=480.0)
-"""Measured with 135 million bfloat16 parameters where a large matrix product reaches `REFERENCE_FLOPS`."""
-
-ALONE_SECONDS = 1.5
-"""Taken for one question that is asked alone of a model in this process."""
+ALONE_TOKENS = 256
+"""Tokens of a prompt that is asked alone, where they are not counted."""
 
 REMOTE_SECONDS = 1.0
 """Taken for one answer of a server, about which nothing is known before it is asked."""
-
-REFERENCE_PARAMETERS = 134.5e6
-REFERENCE_FLOPS = 3.9e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,13 +192,16 @@ def plan_adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> Plan
     """Return what training an adapter with one seed would take; nothing is trained."""
     from ragft.training.arguments import plan_of
 
-    recipe, config, speeds = adapters.recipe(name), adapters.config(name), speeds_of(bench, bench.local)
+    recipe, config = adapters.recipe(name), adapters.config(name)
     parts = tuple(sketch(recipe, bench.local.tokenizer))
     texts, tokens = sum(part.texts for part in parts), sum(part.tokens for part in parts) + recipe.to_write
     planned = plan_of(config, round(config.training.num_train_epochs * texts), processes=1)
     epochs = min(config.training.num_train_epochs, planned.steps * planned.effective_batch / max(1, texts))
     reused = adapters.is_trained(name, seed)
-    seconds = 0.0 if reused else tokens * epochs / speeds.training + recipe.to_write / speeds.writing
+    seconds = 0.0
+    if not reused:
+        speeds = speeds_of(bench, bench.local)
+        seconds = tokens * epochs / speeds.training + recipe.to_write / speeds.writing
     return PlannedAdapter(
         adapters.title(name, seed),
         reused,
@@ -239,10 +229,14 @@ def plan_arm(bench: Bench, asking: Asking, arm: Arm, examples: Sequence[Example]
 
 def _load(bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str], alone: int) -> tuple[int, float]:
     """Return (prompt tokens, seconds) that these prompts take, `alone` of them once more each on its own."""
+    if not prompts:
+        return 0, 0.0
     if isinstance(model, LocalModel):
-        speeds, tokens = speeds_of(bench, model), sum(_count(model.tokenizer, prompt) for prompt in prompts)
-        written = len(prompts) * bench.experiment.generation.max_new_tokens / 2
-        return tokens, tokens / speeds.reading + written / speeds.writing + alone * ALONE_SECONDS
+        tokens = sum(_count(model.tokenizer, prompt) for prompt in prompts)
+        written = bench.experiment.generation.max_new_tokens / 2
+        speeds = speeds_of(bench, model)
+        singly = alone * alone_seconds(bench, model, tokens / len(prompts))
+        return tokens, tokens / speeds.reading + len(prompts) * written / speeds.writing + singly
     tokens = sum(model.generator.count_tokens(prompt) for prompt in prompts)
     at_once = model.config.concurrency if isinstance(model.config, OpenAiModel) else len(prompts)
     return tokens, REMOTE_SECONDS * (len(prompts) / max(1, at_once) + alone)
@@ -253,26 +247,20 @@ def _count(tokenizer: Any, text: str) -> int:  # noqa: ANN401 - a transformers t
 
 
 def speeds_of(bench: Bench, model: LocalModel) -> Speeds:
-    """Return the reference speeds scaled by a model's size and this machine's matrix product."""
-    weights = sum(path.stat().st_size for path in model.folder.path.glob("*.safetensors")) / 4
-    flops = bench.once("matrix flops", (model.config,), lambda: _matrix_flops(model.config))
-    scale = flops / REFERENCE_FLOPS * REFERENCE_PARAMETERS / max(weights, 1e6)
-    return Speeds(REFERENCE.reading * scale, REFERENCE.writing * scale, REFERENCE.training * scale)
-
-
-def _matrix_flops(config: ModelConfig) -> float:
-    """Return floating-point operations per second of a matrix product of 2048 x 576 x 1536, in the model's dtype."""
-    import torch
-
+    """Return the speeds of a model on this machine, timed once on a slice of it."""
     from ragft.models.language_model import choose_device, choose_dtype
+    from ragft.models.pace import speeds
 
-    device = choose_device(config.device)
-    dtype = choose_dtype(config.dtype, device)
-    left, right = torch.randn(2048, 576), torch.randn(576, 1536)
-    left, right = left.to(device, dtype), right.to(device, dtype)
-    (left @ right).sum().item()
-    started = time.perf_counter()
-    for _ in range(10):
-        product = left @ right
-    product.sum().item()
-    return 10 * 2 * 2048 * 576 * 1536 / (time.perf_counter() - started)
+    config, size = model.config, bench.experiment.generation.batch_size
+
+    def timed() -> Speeds:
+        device = choose_device(config.device)
+        return speeds(model.folder.path, choose_dtype(config.dtype, device), device, size)
+
+    return bench.once("speeds", (config, size), timed)
+
+
+def alone_seconds(bench: Bench, model: LocalModel, prompt_tokens: float = ALONE_TOKENS) -> float:
+    """Return the seconds of one question that is asked alone."""
+    speeds = speeds_of(bench, model)
+    return prompt_tokens / speeds.reading + bench.experiment.generation.max_new_tokens / 2 / speeds.writing_alone

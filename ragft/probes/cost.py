@@ -10,7 +10,7 @@ from ragft.arms.adapters import Adapters
 from ragft.arms.asking import Asking
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.merged import Merger
-from ragft.arms.planning import ALONE_SECONDS
+from ragft.arms.planning import alone_seconds
 from ragft.config import CostProbe
 from ragft.evaluation.probing import ProbeResult
 from ragft.evaluation.volumes import break_even_a_month, pairs
@@ -55,7 +55,7 @@ class Cost:
             examples=len(some) if arms else 0,
             prompts=2 * len(some) * len(arms),
             answered=2 * sum(len(some) - missing for missing in left),
-            fixed_s=passes * ALONE_SECONDS * kit.pace.asking,
+            fixed_s=passes * alone_seconds(bench, bench.local) * kit.pace.asking if passes else 0.0,
         )
 
     def measure(self, kit: Kit) -> ProbeResult:

@@ -134,21 +134,19 @@ class Forgetting:
         local = kit.bench.local
         if local.tokenizer.is_encoder_decoder:
             return 0.0
-        speeds, own, journal = (
-            speeds_of(kit.bench, local),
-            OwnText(kit.bench, self.config.own_tokens),
-            DriftJournal(kit.bench),
-        )
+        own, journal = OwnText(kit.bench, self.config.own_tokens), DriftJournal(kit.bench)
         general = general_windows(kit.bench, self.config.text, self.config.tokens)
         windows = [*general, *(own.windows() if own.is_written else ())]
         missing = [journal.missing(one, windows) for one in tuned]
         union = {window for some in missing for window in some}
         tokens = sum(window.tokens for some in (union, *missing) for window in some)
         unwritten = 0 if own.is_written else self.config.own_tokens
-        reading = (tokens + unwritten * (1 + len(tuned))) / speeds.reading
         again = sum(window.tokens for window in general) * len(set(self.config.checkpoints))
-        checkpoints = again * (1 + len(tuned)) / speeds.reading
-        return (reading + checkpoints + unwritten / speeds.writing) * kit.pace.asking
+        tokens += (unwritten + again) * (1 + len(tuned))
+        if not tokens:
+            return 0.0
+        speeds = speeds_of(kit.bench, local)
+        return (tokens / speeds.reading + unwritten / speeds.writing) * kit.pace.asking
 
     def _tell(
         self,

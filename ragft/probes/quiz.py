@@ -162,6 +162,8 @@ class Quiz:
             left = asking.missing(arm, questions)
             prompts, answered = prompts + len(questions), answered + len(questions) - len(left)
             tokens += sum(self._bench.local.count(question.prompt) for question in left)
+        if prompts == answered:
+            return PlannedArm(weights.title, prompts, answered, 0, 0.0)
         speeds = speeds_of(self._bench, self._bench.local)
         written = (prompts - answered) * ANSWER_TOKENS / 2
         return PlannedArm(weights.title, prompts, answered, tokens, tokens / speeds.reading + written / speeds.writing)

@@ -1,0 +1,138 @@
+"""How fast a model would run on this machine, timed on a thin slice of it with random weights: no weights are read.
+
+A large matrix product says little about a small model on a processor, where most of the time goes into many small
+steps. So two layers of the model's own kind and size read, write and learn for a moment, and the rest is reckoned.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM
+
+from ragft.models.language_model import is_encoder_decoder
+
+logger = logging.getLogger("ragft.models")
+
+LAYERS = 2
+REPEATS = 3
+
+PROMPT_TOKENS = 256
+"""Tokens of each prompt that is read."""
+
+TRAINED_ROWS, TRAINED_TOKENS, ANSWER_TOKENS = 8, 64, 8
+"""The batch that is learnt from: rows, tokens of each, and how many of them carry loss."""
+
+FLOPS_A_PARAMETER = 2
+"""Operations that reading one token takes for each parameter: a multiplication and an addition."""
+
+MATRIX_SHARE = 0.15
+"""Share of the rate of a large matrix product that is taken for a model of which no slice can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Tokens per second: reading prompts, writing answers in a batch or alone, and training."""
+
+    reading: float
+    writing: float
+    writing_alone: float
+    training: float
+
+
+def speeds(folder: Path, dtype: torch.dtype, device: torch.device, batch_size: int) -> Speeds:
+    """Return the speeds of the model in a folder when it answers `batch_size` prompts at once.
+
+    Reads its config alone. A model of which no slice of layers can be made is judged by its size and by the rate at
+    which the machine multiplies matrices.
+    """
+    parameters = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / dtype.itemsize
+    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if not is_encoder_decoder(folder):
+        try:
+            return _of_slice(config, dtype, device, batch_size)
+        except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            logger.debug("no slice of %s can be timed: %s", folder, error)
+    reading = MATRIX_SHARE * _matrix_flops(dtype, device) / (FLOPS_A_PARAMETER * max(parameters, 1e6))
+    return Speeds(reading, reading / 10, reading / 10 / batch_size, reading / 3)
+
+
+def _of_slice(config: Any, dtype: torch.dtype, device: torch.device, batch_size: int) -> Speeds:  # noqa: ANN401
+    layers = int(config.num_hidden_layers)
+    config.num_hidden_layers = min(LAYERS, layers)
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[: config.num_hidden_layers]
+    # The draw must not move the random numbers of anything that comes after it.
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.device(device):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
+        model.eval().requires_grad_(False)
+        scale = layers / config.num_hidden_layers
+        reading, writing = _answering(model, batch_size, scale)
+        _, alone = _answering(model, 1, scale)
+        return Speeds(reading, writing, alone, _training(model, scale))
+
+
+@torch.inference_mode()
+def _answering(model: Any, rows: int, scale: float) -> tuple[float, float]:  # noqa: ANN401
+    """Return the tokens per second that are read and written, of so many rows at once."""
+    body, head = model.base_model, model.get_output_embeddings()
+    prompts = torch.randint(0, model.config.vocab_size, (rows, PROMPT_TOKENS))
+    read = body(input_ids=prompts, use_cache=True)
+    last = read.last_hidden_state[:, -1:].contiguous()
+    in_body = _seconds(lambda: body(input_ids=prompts, use_cache=True).last_hidden_state)
+    in_head = _seconds(lambda: head(last))
+    step = _seconds(
+        lambda: body(input_ids=prompts[:, :1], past_key_values=read.past_key_values, use_cache=True).last_hidden_state
+    )
+    return rows * PROMPT_TOKENS / (scale * in_body + in_head), rows / (scale * step + in_head)
+
+
+def _training(model: Any, scale: float) -> float:  # noqa: ANN401
+    """Return the tokens per second of a LoRA step, without the optimiser's own work."""
+    with warnings.catch_warnings(action="ignore"):  # what PEFT thinks of the layers is of no concern here
+        tuned: Any = get_peft_model(model, LoraConfig(r=16, target_modules="all-linear"))
+    rows = torch.randint(0, model.config.vocab_size, (TRAINED_ROWS, TRAINED_TOKENS))
+
+    def learn() -> torch.Tensor:
+        hidden = tuned.base_model.model.base_model(input_ids=rows, use_cache=False).last_hidden_state
+        hidden.float().pow(2).mean().backward()
+        found: torch.Tensor = hidden
+        return found
+
+    tuned.train()
+    in_body = _seconds(learn)
+    kept = torch.zeros(TRAINED_ROWS * ANSWER_TOKENS, model.config.hidden_size, dtype=model.dtype, requires_grad=True)
+    head = model.get_output_embeddings()
+
+    def predict() -> torch.Tensor:
+        logits: torch.Tensor = head(kept)
+        logits.float().logsumexp(dim=-1).sum().backward()  # type: ignore[no-untyped-call]
+        return logits
+
+    return TRAINED_ROWS * TRAINED_TOKENS / (scale * in_body + _seconds(predict))
+
+
+def _seconds(work: Callable[[], torch.Tensor]) -> float:
+    """Return the median time of some work after it was done once; its result is waited for."""
+    float(work().detach().flatten()[0])
+    times = []
+    for _ in range(REPEATS):
+        started = time.perf_counter()
+        float(work().detach().flatten()[0])
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def _matrix_flops(dtype: torch.dtype, device: torch.device) -> float:
+    """Return floating-point operations per second of a matrix product of 2048 x 576 x 1536."""
+    left, right = torch.ones(2048, 576).to(device, dtype), torch.ones(576, 1536).to(device, dtype)
+    return 2 * 2048 * 576 * 1536 / _seconds(lambda: left @ right)
