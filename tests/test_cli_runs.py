@@ -70,12 +70,14 @@ def test_a_run_shows_each_probe_in_a_line_and_names_a_broken_one(tmp_path: Path)
     found = {"title": "Context", "status": "measured", "findings": ["rag is best with [5] passages.", "And more."]}
     jsonl.write_json(run / "probes" / "context.json", found)
     jsonl.write_json(run / "probes" / "cost.json", {"title": "Cost", "status": "skipped", "reason": "no prices"})
+    jsonl.write_json(run / "probes" / "label_budget.json", {"title": "Label budget", "findings": ["More is better."]})
     (run / "probes" / "phrasing.json").write_text("{")
     shown = lines(said("runs", "show", "latest", runs_dir=tmp_path))
     assert "Context rag is best with [5] passages." in shown and "Cost skipped: no prices" in shown
     assert any("probes/phrasing.json: not valid JSON" in line for line in shown)
     listed = json.loads(said("runs", "show", "latest", "--json", runs_dir=tmp_path))["probes"]
     assert [(one["probe"], one["skipped"], one["said"]) for one in listed] == [
+        ("label_budget", False, "More is better."),
         ("context", False, "rag is best with [5] passages."),
         ("cost", True, "no prices"),
     ]

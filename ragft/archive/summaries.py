@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ragft.archive.folders import StoredRun, files_of, read_object, size_bytes
+from ragft.config import PROBES
 from ragft.errors import DataError
 from ragft.jsonl import read_rows
 
@@ -142,8 +143,9 @@ def details(run: StoredRun) -> RunDetails:
 
 
 def _probes(folder: Path, faults: list[str]) -> Iterator[ProbeLine]:
-    """Yield a line for each probe by name; one that is broken is named among the faults."""
-    for path in sorted(folder.glob("*.json")):
+    """Yield a line for each probe in the order of the report; one that is broken is named among the faults."""
+    order = {kind: place for place, kind in enumerate(PROBES)}
+    for path in sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.name)):
         broken: list[str] = []
         found = _optional(path, broken)
         faults += [f"{folder.name}/{fault}" for fault in broken]
