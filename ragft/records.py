@@ -9,6 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+PROBES = (
+    "label_budget",
+    "knowledge_quality",
+    "freshness",
+    "forgetting",
+    "context",
+    "phrasing",
+    "noise_floor",
+    "cost",
+    "explainability",
+)
+"""Every probe, in the order in which they are run."""
+
 FinishReason = Literal["stop", "length", "error"]
 Scalar = str | int | float | bool
 ContextKind = Literal["none", "index", "oracle", "random"]

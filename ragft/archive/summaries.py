@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ragft.archive.folders import StoredRun, files_of, read_object, size_bytes
-from ragft.config import PROBES
 from ragft.errors import DataError
 from ragft.jsonl import read_rows
+from ragft.records import PROBES
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,6 @@ from ragft.config.knowledge import (
 from ragft.config.loading import LoadedExperiment, load_experiment
 from ragft.config.models import Device, Model, ModelConfig, OpenAiModel, ScriptedModel, TokenPrices
 from ragft.config.probes import (
-    PROBES,
     AnyProbe,
     ContextProbe,
     CostProbe,
@@ -70,7 +69,6 @@ from ragft.config.training import PeftConfig, TrainingConfig
 from ragft.config.variants import with_values
 
 __all__ = [
-    "PROBES",
     "AdapterConfig",
     "AnyProbe",
     "ArmConfig",

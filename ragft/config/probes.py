@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
 from ragft.config.sections import FilePath, Section, Shorthand, SingleItem, Words
-
-ProbeKind = Literal[
-    "label_budget",
-    "knowledge_quality",
-    "freshness",
-    "forgetting",
-    "context",
-    "phrasing",
-    "noise_floor",
-    "cost",
-    "explainability",
-]
-"""Every probe, in the order in which they are run."""
-
-PROBES: tuple[str, ...] = get_args(ProbeKind)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Shares = Annotated[tuple[Share, ...], Strict(False)]

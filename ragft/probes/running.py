@@ -9,13 +9,14 @@ from dataclasses import replace
 from pydantic import TypeAdapter
 
 from ragft.arms.bench import Bench
-from ragft.config import PROBES, AnyProbe
+from ragft.config import AnyProbe
 from ragft.config.probes import Probe as ProbeSettings
 from ragft.errors import RagftError
 from ragft.evaluation.probing import ProbeResult
 from ragft.probes.choosing import probe_of
 from ragft.probes.kit import Kit
 from ragft.probes.probe import Load, PlannedProbe, Probe, Refusal
+from ragft.records import PROBES
 
 FEWEST = 10
 """Examples below which a probe is left out rather than cut down further."""

@@ -22,7 +22,7 @@ from ragft.evaluation.probing import (
     Row,
     Table,
 )
-from ragft.records import Interval
+from ragft.records import PROBES, Interval
 from ragft.report.reading import Node, read_interval, read_object
 
 STATUSES = ("measured", "skipped")
@@ -38,8 +38,6 @@ def read_probes(folder: Path) -> tuple[ProbeResult, ...]:
 
     DataError, naming the file and the key, for one that lacks what no report can do without.
     """
-    from ragft.config.probes import PROBES  # whoever renders a run without probes need not load the configuration
-
     if not folder.is_dir():
         return ()
     found = [read_probe(path) for path in sorted(folder.glob("*.json"))]
