@@ -89,7 +89,8 @@ class Context:
                 "passages", f"{kit.metric} by number of passages", "passages", kit.metric, curves, log_x=len(fits) > 2
             )
         )
-        for arm in arms:
+        # The first finding stands for the probe where probes are listed: that of the best arm.
+        for arm in sorted(arms, key=lambda arm: max(means[f"{arm} {k}"].mean or 0.0 for k in fits), reverse=True):
             found.findings += self._best(kit, arm, fits, scores)
 
     def _best(self, kit: Kit, arm: str, fits: Sequence[int], scores: Mapping[str, Sequence[Score]]) -> list[str]:

@@ -78,6 +78,8 @@ class LabelBudget:
             (arm, level.share): one for level in levels for arm, one in kit.estimates(level.scores, examples).items()
         }
         arms = self._arms(kit)
+        # The first finding stands for the probe where probes are listed: that of the best arm.
+        best = sorted(arms, key=lambda arm: means[arm, levels[-1].share].mean or 0.0, reverse=True)
         worth = {arm: found for arm in arms if (found := self._worth(kit, arm, levels)) is not None}
         if len(levels) < 3:
             notes.append("With fewer than two budgets that could be trained no curve is fitted.")
@@ -86,7 +88,7 @@ class LabelBudget:
             arms=arms,
             n_examples=len(examples),
             n_available=len(kit.bench.splits.eval),
-            findings=tuple(_finding(kit, arm, levels, means, worth.get(arm)) for arm in arms),
+            findings=tuple(_finding(kit, arm, levels, means, worth.get(arm)) for arm in best),
             charts=(_chart(kit, arms, levels, means, worth),),
             tables=(_table(kit, arms, levels, means, worth),),
             notes=tuple(notes),

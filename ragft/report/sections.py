@@ -73,8 +73,7 @@ def _forests(groups: ContrastGroups, margin: float | None) -> dict[str, Any]:
 def _forest(rows: Sequence[ContrastRow], margin: float | None) -> dict[str, Any] | None:
     axis = difference_axis((row.source for row in rows), margin)
     drawn = [(row, forest_row(row.source, axis, margin)) for row in rows]
-    more = any(row.more for row in rows)
-    return {"axis": forest_axis(axis), "rows": drawn, "more": more} if rows else None
+    return {"axis": forest_axis(axis), "rows": drawn} if rows else None
 
 
 def _measures(data: ReportData) -> Section:
