@@ -24,8 +24,9 @@ probes: $(READY)
 smoke: $(READY)
 	cd $(ROOT) && $(BIN)/ragft compare configs/smoke.yaml
 
+# Each test file on one worker, because the tests of a file share what they built.
 test: $(READY)
-	cd $(ROOT) && $(BIN)/python -m pytest
+	cd $(ROOT) && $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 # The quick start cut down, held against the baseline that is committed.
 BASELINE := tests/baselines/quickstart.json

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from ragft.arms.planning import Load, PlannedProbe, Refusal
 from ragft.console import probe_plan, probes_text
-from ragft.evaluation.probing import ProbeResult
+from ragft.evaluation.probing import Chart, Curve, Point, ProbeResult
 
 PLANNED = (
     PlannedProbe("label_budget", "Label budget", Load(6, 8, 200, 9600, 1200, 2_880_000, 4, 1000.0, 800.0)),
@@ -101,6 +101,23 @@ def test_a_chart_is_a_table_of_its_curves_with_their_intervals() -> None:
     assert "passages 1 3 5 10" in said
     assert "rag 0.520 [0.44, 0.60] 0.660 [0.58, 0.74] 0.670 [0.59, 0.75] 0.610 [0.53, 0.69]" in said
     assert "95 % intervals; n = 60 throughout." in said
+
+
+def test_a_long_curve_is_thinned_and_says_so() -> None:
+    result = label_budget()
+    one = Curve("tuned", tuple(Point(float(x), f"place {x}", x / 100) for x in range(25)))
+    long = dataclasses.replace(result, charts=(Chart("long", "A long curve", "x", "y", (one,)),))
+    text = single(shown(*probes_text([long]), width=160))
+    places = re.findall(r"place (\d+)", text)
+    assert places == ["0", "3", "6", "9", "12", "15", "18", "21", "24"]
+    assert "9 of 25 places; the report has all of them." in text
+
+
+def test_a_chart_whose_table_has_all_of_it_is_not_shown_beside_it() -> None:
+    result = label_budget()
+    table = dataclasses.replace(result.tables[0], title=result.charts[0].title)
+    text = single(shown(*probes_text([dataclasses.replace(result, tables=(table,))]), width=160))
+    assert text.count(result.charts[0].title) == 1
 
 
 def test_intervals_go_to_a_second_line_before_columns_are_parted() -> None:

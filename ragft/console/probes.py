@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ragft.records import Interval
     from ragft.report.probe_tables import ProbeTable
 
+PLACES = 9
+"""Places of one curve that are shown at most."""
 
 # ----------------------------------------------------------------------------------------------------------- the plan
 
@@ -149,8 +151,10 @@ def _probe(result: ProbeResult) -> Iterator[RenderableType]:
     yield Text(f"\n{result.title}", style="bold").append(f"  {result.asks}", style="dim")
     for number, finding in enumerate(result.findings):
         yield _bullet(finding, "bold" if number == 0 else "")
+    titles = {table.title for table in result.tables}
     for chart in result.charts:
-        yield from _chart(chart)
+        if chart.title not in titles:  # a table with the numbers of its chart says all of it
+            yield from _chart(chart)
     for table in result.tables:
         yield from _table(probe_table(table, _bracketed))
     yield from map(_dimmed, (*result.notes, *_facts(result)))
@@ -179,9 +183,25 @@ def _chart(chart: Chart) -> Iterator[RenderableType]:
     from ragft.report.probe_plot import mark_words
     from ragft.report.probe_tables import chart_table
 
-    yield from _table(chart_table(chart, _bracketed))
+    yield from _table(_thinned(chart_table(chart, _bracketed)))
     said = [*(mark_words(mark, chart) for mark in chart.marks), *([chart.note] if chart.note else [])]
     yield from map(_dimmed, said)
+
+
+def _thinned(table: ProbeTable) -> ProbeTable:
+    """Return a table of a curve with as many of its places as stand side by side on a screen, both ends among them."""
+    n = len(table.columns)
+    if n <= PLACES:
+        return table
+    kept = [round(place * (n - 1) / (PLACES - 1)) for place in range(PLACES)]
+    said = f"{PLACES} of {n} places; the report has all of them."
+    return replace(
+        table,
+        columns=tuple(table.columns[place] for place in kept),
+        words=tuple(table.words[place] for place in kept),
+        rows=tuple((name, tuple(cells[place] for place in kept)) for name, cells in table.rows),
+        note=f"{table.note} {said}" if table.note else said,
+    )
 
 
 def _table(table: ProbeTable) -> Iterator[RenderableType]:
