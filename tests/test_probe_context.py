@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from conftest import HARBOURS, SmallExperiment
 from probe_kits import asked_kit, bench_of
@@ -66,6 +68,17 @@ def test_the_gold_passage_moves_through_the_prompt(reading: SmallExperiment) -> 
     gold = example.gold_document_ids[0]
     assert [texts[where].index(gold) for where in ("first", "middle", "last")] == [0, 1, 3]
     assert len({frozenset(ids) for ids in texts.values()}) == 1
+
+
+def test_a_difference_that_may_be_nothing_is_said_to_be_none_that_is_clear(reading: SmallExperiment) -> None:
+    with asked_kit(reading) as kit:
+        found = measured(kit, passages=(1, 10))
+    differences = [re.search(r"interval (-?[\d.]+) to (-?[\d.]+)\)(.{0,24})", line) for line in found.findings]
+    said = [
+        (float(one[1]) <= 0 <= float(one[2]), one[3].startswith(", not a clear diff")) for one in differences if one
+    ]
+    assert len(said) == 3
+    assert all(unclear == doubted for unclear, doubted in said)
 
 
 def test_prompts_that_do_not_fit_are_left_out_and_said(

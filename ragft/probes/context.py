@@ -12,7 +12,7 @@ from ragft.errors import RagftError
 from ragft.evaluation.probing import Cell, Chart, Column, Curve, ProbeResult, Row, Table, cell, difference_cell, point
 from ragft.probes.kit import Kit
 from ragft.probes.probe import Condition, Load, Refusal
-from ragft.probes.wording import change, listed, scored
+from ragft.probes.wording import change, doubt, listed, scored
 from ragft.records import Example, Passage, Score
 
 POSITIONS = ("first", "middle", "last")
@@ -105,7 +105,7 @@ class Context:
             return [f"{arm} scores {kit.metric} {scored(known[best])} with {listed([str(k) for k in known])} passages."]
         pairs = kit.contrasts(scores, kit.bench.splits.eval, [(f"{arm} {best}", f"{arm} {other}")])
         most = f"{best} passage{'s' if best > 1 else ''} ({kit.metric} {scored(known[best])})"
-        return [f"{arm} is best with {most} and worst with {other}: {change(pairs[0])}."]
+        return [f"{arm} is best with {most} and worst with {other}: {change(pairs[0])}{doubt(pairs[0])}."]
 
     def _oracles(self, kit: Kit) -> Condition:
         """Return the arms with gold passages in the place of what they retrieve."""
@@ -141,8 +141,8 @@ class Context:
             rows.append(Row(arm, (*cells, difference_cell(lost), Cell(None if best is None else 1 - best))))
             if lost and best is not None:
                 found.findings.append(
-                    f"Retrieval costs {arm} {change(lost[0])}; reading costs it {scored(1 - best)} more, "
-                    f"for with gold passages alone it scores {scored(best)}."
+                    f"Retrieval costs {arm} {change(lost[0])}{doubt(lost[0])}; reading costs it {scored(1 - best)} "
+                    f"more, for with gold passages alone it scores {scored(best)}."
                 )
         columns = (
             Column("as retrieved"),
@@ -173,7 +173,8 @@ class Context:
             rows.append(Row(arm, (*(cell(means[w]) for w in POSITIONS), difference_cell(moved))))
             if moved:
                 found.findings.append(
-                    f"With the gold passage first rather than last of {count}, {arm} changes by {change(moved[0])}."
+                    f"With the gold passage first rather than last of {count}, {arm} changes by {change(moved[0])}"
+                    f"{doubt(moved[0])}."
                 )
         columns = (*(Column(f"gold {where}") for where in POSITIONS), Column("first less last", "signed"))
         title = f"{kit.metric} by the place of the gold passage among {count}"

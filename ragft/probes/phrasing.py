@@ -25,7 +25,7 @@ from ragft.evaluation.probing import (
 from ragft.probes.facts import by_fact, in_turns, stand_ins
 from ragft.probes.kit import Kit
 from ragft.probes.probe import Condition, Load, Refusal
-from ragft.probes.wording import change, is_clear, listed, scored
+from ragft.probes.wording import change, doubt, listed, scored
 from ragft.records import ContrastResult, Estimate, Example, Score
 
 MEMORISED = "memorised"
@@ -323,8 +323,7 @@ def _fall(found: _Found, arm: str) -> float:
 def _on_shared(found: _Found, arm: str, pair: tuple[str, str]) -> str:
     first, second = pair
     one = found.moved[arm, first, second]
-    clear = "" if is_clear(one) else ", not a clear difference"
-    return f"{arm}, {first} less {second} questions of the same {one.n} facts: {change(one)}{clear}."
+    return f"{arm}, {first} less {second} questions of the same {one.n} facts: {change(one)}{doubt(one)}."
 
 
 def _notes(found: _Found) -> list[str]:

@@ -35,6 +35,11 @@ def is_clear(contrast: ContrastResult) -> bool:
     return interval is not None and (interval.low > 0 or interval.high < 0)
 
 
+def doubt(contrast: ContrastResult) -> str:
+    """Return what a sentence adds to a difference that may as well be nothing; nothing to a clear one."""
+    return "" if is_clear(contrast) else ", not a clear difference"
+
+
 def listed(names: list[str] | tuple[str, ...]) -> str:
     """Return names as a sentence lists them: `a`, `a and b`, `a, b and c`."""
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
