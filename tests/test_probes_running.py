@@ -60,6 +60,8 @@ def test_a_probe_that_would_get_too_few_examples_makes_room_for_the_others() -> 
         "raise --budget, or run it alone: --probe label_budget",
     )
     assert share_of([plans[1], plans[0]], 60) == (60, None)
+    _, refusal = share_of([planned("label_budget", fixed=40), planned("context")], 55)
+    assert str(refusal).count("about 50 s with the fewest examples, and the probes that take less need the 55 s") == 1
 
 
 def test_a_probe_that_asks_nothing_always_fits() -> None:

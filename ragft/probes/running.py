@@ -123,8 +123,10 @@ def _share(running: Sequence[PlannedProbe], left_s: float) -> float:
 
 def _no_time(plan: PlannedProbe, left_s: float) -> Refusal:
     needs = plan.load.fixed_s + plan.load.asking_s * min(1.0, FEWEST / max(1, plan.load.examples))
+    left = _minutes(max(0.0, left_s))
+    why = f"and {left} were left" if needs > left_s else f"and the probes that take less need the {left} that were left"
     return Refusal(
-        f"it would take about {_minutes(needs)} with the fewest examples, and {_minutes(max(0.0, left_s))} were left",
+        f"it would take about {_minutes(needs)} with the fewest examples, {why}",
         f"raise --budget, or run it alone: --probe {plan.kind}",
     )
 
