@@ -7,14 +7,21 @@ from ragft.records import ContrastResult, Estimate, Interval
 
 def scored(value: float | None) -> str:
     """Return a score with three decimals, such as `0.412`."""
-    return "n/a" if value is None else f"{value + 0.0:.3f}"
+    return "n/a" if value is None else _three(value)
+
+
+def _three(value: float, sign: str = "") -> str:
+    """Return a number with three decimals; what rounds to zero has no minus."""
+    return f"{round(value, 3) + 0.0:{sign}.3f}"
 
 
 def within(interval: Interval | None) -> str:
     """Return an interval such as `(95 % interval 0.31 to 0.52)`, nothing for none."""
     if interval is None:
         return ""
-    return f" ({interval.level:.0%}".replace("%", " %") + f" interval {interval.low:.3f} to {interval.high:.3f})"
+    return (
+        f" ({interval.level:.0%}".replace("%", " %") + f" interval {_three(interval.low)} to {_three(interval.high)})"
+    )
 
 
 def estimated(estimate: Estimate) -> str:
@@ -26,7 +33,7 @@ def change(contrast: ContrastResult) -> str:
     """Return a difference with its sign and interval, such as `+0.087 (95 % interval 0.02 to 0.15)`."""
     if contrast.difference is None:
         return "n/a"
-    return f"{contrast.difference:+.3f}{within(contrast.interval)}"
+    return f"{_three(contrast.difference, '+')}{within(contrast.interval)}"
 
 
 def is_clear(contrast: ContrastResult) -> bool:
