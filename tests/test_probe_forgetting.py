@@ -351,8 +351,9 @@ def test_measured_for_every_adapter_and_never_twice(
     assert result.findings[0].startswith(f"closed_book moves the model by {kl:.3f} nats a token on general text")
     assert "400 tokens of general text" in result.measured_on
     trade, rank = (next(one for one in result.charts if one.key == key) for key in ("trade", "adapters_rank_kl"))
-    assert [curve.name for curve in trade.curves] == ["closed_book", "wide", BASE]
+    assert [curve.name for curve in trade.curves] == ["closed_book (finetuned)", "wide (wider)", f"{BASE} (base)"]
     assert trade.curves[0].points[0].x == kl
+    assert trade.curves[0].points[0].label == f"{kl:.3g}"
     assert [(point.x, point.label) for point in rank.curves[0].points] == [(4, "closed_book"), (8, "wide")]
     assert not any(chart.key.startswith("adapters_steps") for chart in result.charts)
     assert probe_from_dict(json.loads(json.dumps(jsonl.plain(result)))) == result

@@ -143,14 +143,14 @@ class Learning:
         if len(known) < 2:
             return
         curves = [
-            Curve(name, (point(kl, str(best_arm(self._kit, name)), score),))
+            Curve(f"{name} ({best_arm(self._kit, name)})", (point(kl, f"{kl:.3g}", score),))
             for name, (kl, score) in known.items()
             if kl is not None
         ]
         if (own := self._score(None, None)) is not None:
-            curves.append(Curve(BASE, (point(0.0, str(best_arm(self._kit, None)), own),), "control"))
+            curves.append(Curve(f"{BASE} ({best_arm(self._kit, None)})", (point(0.0, "0", own),), "control"))
         metric = self._kit.metric
-        note = "Each point is the best arm of the comparison with that adapter, the base's the best one without any."
+        note = "In brackets the best arm of the comparison with each adapter, and the best one without any."
         found.charts.append(Chart("trade", f"{metric} against forgetting", KL, metric, tuple(curves), note=note))
 
     def _alike(
