@@ -22,6 +22,12 @@ PROBES = (
 )
 """Every probe, in the order in which they are run."""
 
+
+def place_of_probe(name: str) -> tuple[int, str]:
+    """Return what probes are sorted by: their order, and after all of them the names that no probe has."""
+    return (PROBES.index(name) if name in PROBES else len(PROBES), name)
+
+
 FinishReason = Literal["stop", "length", "error"]
 Scalar = str | int | float | bool
 ContextKind = Literal["none", "index", "oracle", "random"]

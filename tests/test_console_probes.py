@@ -116,8 +116,10 @@ def test_a_long_curve_is_thinned_and_says_so() -> None:
 def test_a_chart_whose_table_has_all_of_it_is_not_shown_beside_it() -> None:
     result = label_budget()
     table = dataclasses.replace(result.tables[0], title=result.charts[0].title)
-    text = single(shown(*probes_text([dataclasses.replace(result, tables=(table,))]), width=160))
-    assert text.count(result.charts[0].title) == 1
+    chart = dataclasses.replace(result.charts[0], note="What the chart alone says.")
+    text = single(shown(*probes_text([dataclasses.replace(result, charts=(chart,), tables=(table,))]), width=160))
+    assert text.count(chart.title) == 1
+    assert text.count(chart.note) == 1
 
 
 def test_intervals_go_to_a_second_line_before_columns_are_parted() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ragft.archive.folders import StoredRun, files_of, read_object, size_bytes
 from ragft.errors import DataError
 from ragft.jsonl import read_rows
-from ragft.records import PROBES
+from ragft.records import place_of_probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +144,7 @@ def details(run: StoredRun) -> RunDetails:
 
 def _probes(folder: Path, faults: list[str]) -> Iterator[ProbeLine]:
     """Yield a line for each probe in the order of the report; one that is broken is named among the faults."""
-    order = {kind: place for place, kind in enumerate(PROBES)}
-    for path in sorted(folder.glob("*.json"), key=lambda path: (order.get(path.stem, len(order)), path.name)):
+    for path in sorted(folder.glob("*.json"), key=lambda path: place_of_probe(path.stem)):
         broken: list[str] = []
         found = _optional(path, broken)
         faults += [f"{folder.name}/{fault}" for fault in broken]

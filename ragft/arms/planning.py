@@ -233,10 +233,9 @@ def _load(bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str],
         return 0, 0.0
     if isinstance(model, LocalModel):
         tokens = sum(_count(model.tokenizer, prompt) for prompt in prompts)
-        written = bench.experiment.generation.max_new_tokens / 2
-        speeds = speeds_of(bench, model)
+        written = len(prompts) * bench.experiment.generation.max_new_tokens / 2
         singly = alone * alone_seconds(bench, model, tokens / len(prompts))
-        return tokens, tokens / speeds.reading + len(prompts) * written / speeds.writing + singly
+        return tokens, answering_seconds(bench, model, tokens, written) + singly
     tokens = sum(model.generator.count_tokens(prompt) for prompt in prompts)
     at_once = model.config.concurrency if isinstance(model.config, OpenAiModel) else len(prompts)
     return tokens, REMOTE_SECONDS * (len(prompts) / max(1, at_once) + alone)
@@ -258,6 +257,14 @@ def speeds_of(bench: Bench, model: LocalModel) -> Speeds:
         return speeds(model.folder.path, choose_dtype(config.dtype, device), device, size)
 
     return bench.once("speeds", (config, size), timed)
+
+
+def answering_seconds(bench: Bench, model: LocalModel, read: float, written: float) -> float:
+    """Return the seconds of reading and writing so many tokens in batches; for none nothing is timed."""
+    if not read and not written:
+        return 0.0
+    speeds = speeds_of(bench, model)
+    return read / speeds.reading + written / speeds.writing
 
 
 def alone_seconds(bench: Bench, model: LocalModel, prompt_tokens: float = ALONE_TOKENS) -> float:

@@ -146,17 +146,21 @@ def probes_text(results: Sequence[ProbeResult]) -> Iterator[RenderableType]:
 
 
 def _probe(result: ProbeResult) -> Iterator[RenderableType]:
-    from ragft.report.probe_tables import probe_table  # kept out of commands that show no probe
+    from ragft.report.probe_tables import chart_table, probe_table  # kept out of commands that show no probe
 
     yield Text(f"\n{result.title}", style="bold").append(f"  {result.asks}", style="dim")
     for number, finding in enumerate(result.findings):
         yield _bullet(finding, "bold" if number == 0 else "")
     titles = {table.title for table in result.tables}
     for chart in result.charts:
-        if chart.title not in titles:  # a table with the numbers of its chart says all of it
-            yield from _chart(chart)
+        if chart.title not in titles:  # else a table has the numbers of its chart
+            yield from _table(_thinned(chart_table(chart, _bracketed)))
+            yield from _said_of(chart)
+    charts = {chart.title: chart for chart in result.charts}
     for table in result.tables:
         yield from _table(probe_table(table, _bracketed))
+        if table.title in charts:
+            yield from _said_of(charts[table.title])
     yield from map(_dimmed, (*result.notes, *_facts(result)))
 
 
@@ -178,12 +182,10 @@ def _facts(result: ProbeResult) -> list[str]:
     return [" ".join(part for part in facts if part)] if any(facts) else []
 
 
-def _chart(chart: Chart) -> Iterator[RenderableType]:
-    """Yield the measured curves as a table, the marked places, and the note."""
+def _said_of(chart: Chart) -> Iterator[RenderableType]:
+    """Yield the marked places of a chart, and its note."""
     from ragft.report.probe_plot import mark_words
-    from ragft.report.probe_tables import chart_table
 
-    yield from _table(_thinned(chart_table(chart, _bracketed)))
     said = [*(mark_words(mark, chart) for mark in chart.marks), *([chart.note] if chart.note else [])]
     yield from map(_dimmed, said)
 

@@ -7,6 +7,7 @@ steps. So two layers of the model's own kind and size read, write and learn for 
 from __future__ import annotations
 
 import logging
+import math
 import statistics
 import time
 import warnings
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from ragft.models.language_model import is_encoder_decoder
@@ -55,15 +57,22 @@ def speeds(folder: Path, dtype: torch.dtype, device: torch.device, batch_size: i
     Reads its config alone. A model of which no slice of layers can be made is judged by its size and by the rate at
     which the machine multiplies matrices.
     """
-    parameters = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / dtype.itemsize
-    config: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
     if not is_encoder_decoder(folder):
         try:
-            return _of_slice(config, dtype, device, batch_size)
-        except (AttributeError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+            return _of_slice(AutoConfig.from_pretrained(folder, local_files_only=True), dtype, device, batch_size)
+        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             logger.debug("no slice of %s can be timed: %s", folder, error)
-    reading = MATRIX_SHARE * _matrix_flops(dtype, device) / (FLOPS_A_PARAMETER * max(parameters, 1e6))
+    reading = MATRIX_SHARE * _matrix_flops(dtype, device) / (FLOPS_A_PARAMETER * max(_parameters(folder), 1e6))
     return Speeds(reading, reading / 10, reading / 10 / batch_size, reading / 3)
+
+
+def _parameters(folder: Path) -> int:
+    """Return the numbers in the weights of a folder, whatever their precision; only the heads of the files are read."""
+    found = 0
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as weights:
+            found += sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return found
 
 
 def _of_slice(config: Any, dtype: torch.dtype, device: torch.device, batch_size: int) -> Speeds:  # noqa: ANN401
@@ -76,24 +85,35 @@ def _of_slice(config: Any, dtype: torch.dtype, device: torch.device, batch_size:
         model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
         model.eval().requires_grad_(False)
         scale = layers / config.num_hidden_layers
-        reading, writing = _answering(model, batch_size, scale)
-        _, alone = _answering(model, 1, scale)
-        return Speeds(reading, writing, alone, _training(model, scale))
+        writing, alone = (_writing(model, rows, scale) for rows in (batch_size, 1))
+        return Speeds(_reading(model, batch_size, scale), writing, alone, _training(model, scale))
 
 
 @torch.inference_mode()
-def _answering(model: Any, rows: int, scale: float) -> tuple[float, float]:  # noqa: ANN401
-    """Return the tokens per second that are read and written, of so many rows at once."""
-    body, head = model.base_model, model.get_output_embeddings()
-    prompts = torch.randint(0, model.config.vocab_size, (rows, PROMPT_TOKENS))
-    read = body(input_ids=prompts, use_cache=True)
-    last = read.last_hidden_state[:, -1:].contiguous()
+def _reading(model: Any, rows: int, scale: float) -> float:  # noqa: ANN401
+    """Return the tokens per second that are read, of so many rows at once."""
+    body, prompts = model.base_model, _prompts(model, rows)
     in_body = _seconds(lambda: body(input_ids=prompts, use_cache=True).last_hidden_state)
-    in_head = _seconds(lambda: head(last))
-    step = _seconds(
-        lambda: body(input_ids=prompts[:, :1], past_key_values=read.past_key_values, use_cache=True).last_hidden_state
-    )
-    return rows * PROMPT_TOKENS / (scale * in_body + in_head), rows / (scale * step + in_head)
+    return rows * PROMPT_TOKENS / (scale * in_body + _in_head(model, rows))
+
+
+@torch.inference_mode()
+def _writing(model: Any, rows: int, scale: float) -> float:  # noqa: ANN401
+    """Return the tokens per second that are written behind prompts, of so many rows at once."""
+    body, prompts = model.base_model, _prompts(model, rows)
+    read = body(input_ids=prompts, use_cache=True).past_key_values
+    step = _seconds(lambda: body(input_ids=prompts[:, :1], past_key_values=read, use_cache=True).last_hidden_state)
+    return rows / (scale * step + _in_head(model, rows))
+
+
+def _prompts(model: Any, rows: int) -> torch.Tensor:  # noqa: ANN401
+    return torch.randint(0, model.config.vocab_size, (rows, PROMPT_TOKENS))
+
+
+def _in_head(model: Any, rows: int) -> float:  # noqa: ANN401
+    """Return the seconds in which the output layer says one token of each row."""
+    last = torch.zeros(rows, 1, model.config.hidden_size, dtype=model.dtype)
+    return _seconds(lambda: model.get_output_embeddings()(last))
 
 
 def _training(model: Any, scale: float) -> float:  # noqa: ANN401

@@ -9,7 +9,7 @@ from typing import Any
 from ragft.arms.adapters import Adapters
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.models import LocalModel
-from ragft.arms.planning import speeds_of
+from ragft.arms.planning import answering_seconds
 from ragft.config import ForgettingProbe
 from ragft.evaluation.probing import Chart, ProbeResult, Table
 from ragft.generation.drift import Window
@@ -143,10 +143,7 @@ class Forgetting:
         unwritten = 0 if own.is_written else self.config.own_tokens
         again = sum(window.tokens for window in general) * len(set(self.config.checkpoints))
         tokens += (unwritten + again) * (1 + len(tuned))
-        if not tokens:
-            return 0.0
-        speeds = speeds_of(kit.bench, local)
-        return (tokens / speeds.reading + unwritten / speeds.writing) * kit.pace.asking
+        return answering_seconds(kit.bench, local, tokens, unwritten) * kit.pace.asking
 
     def _tell(
         self,

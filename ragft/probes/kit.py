@@ -17,7 +17,7 @@ from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge
 from ragft.arms.measures import text_metric
 from ragft.arms.models import LocalModel
-from ragft.arms.planning import needs_index, plan_adapter, plan_arm, speeds_of
+from ragft.arms.planning import answering_seconds, needs_index, plan_adapter, plan_arm, speeds_of
 from ragft.arms.round import Asked, Round, Trained
 from ragft.config import ArmConfig, with_values
 from ragft.config.probes import ProbeSection
@@ -302,12 +302,12 @@ def pace_of(bench: Bench, one: Round, asked: Mapping[str, Asked]) -> Pace:
     model = bench.model(None)
     if not isinstance(model, LocalModel):
         return Pace()
-    speeds, longest = speeds_of(bench, model), bench.experiment.generation.max_new_tokens
     own = [answer for name, told in asked.items() if one.asking.arm(name).model is None for answer in told.answers]
-    expected = sum(answer.prompt_tokens / speeds.reading + longest / 2 / speeds.writing for answer in own)
+    written = len(own) * bench.experiment.generation.max_new_tokens / 2
+    expected = answering_seconds(bench, model, sum(answer.prompt_tokens for answer in own), written)
     took = sum(answer.seconds for answer in own)
     used = {one.asking.arm(name).adapter for name in asked} - {None}
     records = [one.adapters.record(name)["training"] for name in sorted(used, key=str) if name is not None]
-    planned = sum(record["tokens_seen"] for record in records) / speeds.training
+    planned = sum(record["tokens_seen"] for record in records) / speeds_of(bench, model).training
     trained = sum(record["seconds"] for record in records)
     return Pace(took / expected if took and expected else 1.0, trained / planned if trained and planned else 1.0)

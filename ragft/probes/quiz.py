@@ -14,7 +14,7 @@ from typing import Literal
 from ragft import jsonl
 from ragft.arms.asking import Arm, Asking, Question
 from ragft.arms.bench import Bench
-from ragft.arms.planning import PlannedArm, speeds_of
+from ragft.arms.planning import PlannedArm, answering_seconds
 from ragft.config import ExamplesFile, QaTask
 from ragft.data.examples import load_examples, sample
 from ragft.errors import DataError
@@ -162,11 +162,9 @@ class Quiz:
             left = asking.missing(arm, questions)
             prompts, answered = prompts + len(questions), answered + len(questions) - len(left)
             tokens += sum(self._bench.local.count(question.prompt) for question in left)
-        if prompts == answered:
-            return PlannedArm(weights.title, prompts, answered, 0, 0.0)
-        speeds = speeds_of(self._bench, self._bench.local)
         written = (prompts - answered) * ANSWER_TOKENS / 2
-        return PlannedArm(weights.title, prompts, answered, tokens, tokens / speeds.reading + written / speeds.writing)
+        seconds = answering_seconds(self._bench, self._bench.local, tokens, written)
+        return PlannedArm(weights.title, prompts, answered, tokens, seconds)
 
     def _asking(self, part: Part, weights: Weights) -> Asking:
         """Return what asks: the experiment's model as for short answers, or for whole ones where the form counts."""

@@ -22,7 +22,7 @@ from ragft.evaluation.probing import (
     Row,
     Table,
 )
-from ragft.records import PROBES, Interval
+from ragft.records import Interval, place_of_probe
 from ragft.report.reading import Node, read_interval, read_object
 
 STATUSES = ("measured", "skipped")
@@ -41,8 +41,7 @@ def read_probes(folder: Path) -> tuple[ProbeResult, ...]:
     if not folder.is_dir():
         return ()
     found = [read_probe(path) for path in sorted(folder.glob("*.json"))]
-    order = {name: place for place, name in enumerate(PROBES)}
-    return tuple(sorted(found, key=lambda one: (order.get(one.probe, len(order)), one.probe)))
+    return tuple(sorted(found, key=lambda one: place_of_probe(one.probe)))
 
 
 def read_probe(path: Path) -> ProbeResult:
