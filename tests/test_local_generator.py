@@ -312,6 +312,39 @@ def test_each_adapter_gives_its_own_answers_and_the_base_its_own_after_them(benc
         assert answers(generator, folders[number]) == own[number]
 
 
+@pytest.mark.parametrize(("dtype", "off"), [("float32", 1e-4), ("bfloat16", 4e-2)])
+def test_an_adapter_answers_in_the_precision_of_the_base_as_peft_has_it(
+    tiny_model: Path, tmp_path: Path, dtype: Any, off: float
+) -> None:
+    base = load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), "float32", "cpu").model
+    config = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False)
+    folder = tmp_path / "adapter"
+    get_peft_model(base, config).save_pretrained(folder)
+    (folder / ADAPTER_RECORD).write_text(json.dumps({"base_fingerprint": "f" * 64}))
+    lm = load(ModelFolder(str(tiny_model), tiny_model, "f" * 64), dtype, "cpu")
+    generator = LocalGenerator(lm, 4)
+
+    def logits() -> torch.Tensor:
+        with torch.inference_mode():
+            found: torch.Tensor = lm.model(**lm.tokenizer(PROMPTS[1], return_tensors="pt").to("cpu")).logits
+        return found
+
+    def stand_ins() -> int:
+        return sum("forward" in vars(module) for module in lm.model.modules())
+
+    bare = logits()
+    with generator.adapter(folder):
+        assert stand_ins() > 0
+        inside = logits()
+    assert stand_ins() == 0
+    peft = logits()  # the adapter stays switched on, its layers are PEFT's own again
+    assert (inside - peft).abs().max() <= off * peft.abs().max() < (bare - peft).abs().max()
+    lora = {weight.dtype for name, weight in lm.model.named_parameters() if "lora" in name}
+    assert lora == {lm.dtype}
+    with generator.adapter(None):
+        assert torch.equal(logits(), bare)
+
+
 # --------------------------------------------------------------------- asked with exactly what was trained on
 
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 from tiny_seq2seq import write_tiny_seq2seq
 from transformers import GPT2Config, Qwen3Config
 
 from ragft.models import pace
-from ragft.models.pace import Speeds, speeds
+from ragft.models.pace import Rates, Speeds, speeds
 
 CPU = torch.device("cpu")
 
 
 def all_positive(found: Speeds) -> bool:
-    return min(found.reading, found.writing, found.writing_alone, found.training) > 0
+    return min(*astuple(found.bare), *astuple(found.adapted), found.training) > 0
 
 
 def folder_of(config: Any, path: Path) -> Path:
@@ -71,8 +73,31 @@ def test_more_layers_take_more_time(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         )
         for n in (2, 20)
     )
-    assert few == Speeds(2 * 256 / 0.002, 2 / 0.002, 1 / 0.002, 8 * 64 / 0.002)
-    assert many == Speeds(2 * 256 / 0.011, 2 / 0.011, 1 / 0.011, 8 * 64 / 0.011)
+    slow, fast = Rates(2 * 256 / 0.011, 2 / 0.011, 1 / 0.011), Rates(2 * 256 / 0.002, 2 / 0.002, 1 / 0.002)
+    assert few == Speeds(fast, fast, 8 * 64 / 0.002)
+    assert many == Speeds(slow, slow, 8 * 64 / 0.011)
+
+
+def test_an_adapter_beside_the_base_is_timed_in_its_precision_and_trained_in_float32(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[torch.dtype]] = []
+
+    def spied(kept: Any) -> Any:
+        def spy(model: Any, *rest: Any) -> Any:
+            seen.append({weight.dtype for name, weight in model.named_parameters() if "lora" in name})
+            return kept(model, *rest)
+
+        return spy
+
+    for name in ("_rates", "_training"):
+        monkeypatch.setattr(pace, name, spied(getattr(pace, name)))
+    monkeypatch.setattr(pace, "_seconds", lambda work: 0.001 * bool(work().numel()))
+    tuned: list[Any] = []
+    monkeypatch.setattr(pace, "get_peft_model", lambda *a, **k: tuned.append(get_peft_model(*a, **k)) or tuned[0])
+    speeds(tiny_model, torch.bfloat16, CPU, 2)
+    assert seen == [set(), {torch.bfloat16}, {torch.bfloat16}]
+    assert {weight.dtype for weight in tuned[0].parameters() if weight.requires_grad} == {torch.float32}
 
 
 def test_random_numbers_of_others_do_not_move(tiny_model: Path) -> None:

@@ -19,8 +19,8 @@ from ragft.evaluation.probing import ProbeResult, Table, probe_from_dict
 from ragft.generation.local import LocalGenerator
 from ragft.jsonl import plain
 from ragft.probes import Kit, Load, PlannedProbe
+from ragft.probes.budget import share_of
 from ragft.probes.cost import Cost
-from ragft.probes.running import share_of
 
 
 def measured(kit: Kit, **settings: Any) -> ProbeResult:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 from conftest import SmallExperiment, read
 from probe_kits import asked_kit, bench_of
 
 from ragft.arms.planning import Load, PlannedProbe, Refusal
+from ragft.arms.round import Round
 from ragft.config import ContextProbe, NoiseFloorProbe
 from ragft.errors import RagftError
-from ragft.probes import Kit, chosen_probes, plan_probes, run_probes
+from ragft.evaluation.probing import ProbeResult
+from ragft.probes import Kit, Pace, chosen_probes, pace_of, plan_probes, run_probes
+from ragft.probes.budget import Budget, share_of
 from ragft.probes.probe import Condition
-from ragft.probes.running import share_of
+from ragft.runs import Run
 
 
 def planned(kind: str, *, examples: int = 100, asking: float = 100.0, fixed: float = 0.0) -> PlannedProbe:
@@ -103,11 +108,100 @@ def test_what_the_comparison_will_have_asked_is_no_work_of_a_probe(experiment: S
     assert (same.prompts, same.answered, same.asking_s) == (8, 8, 0.0)
 
 
-def test_a_budget_asks_the_same_fewer_examples_of_all_arms(experiment: SmallExperiment) -> None:
+def test_a_budget_asks_the_same_fewer_examples_of_all_arms(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     configs = (NoiseFloorProbe(kind="noise_floor", retrain=False),)
     with asked_kit(experiment) as kit:
-        seconds = plan_probes(kit.bench, configs, kit)[0].load.seconds
-        (found,) = run_probes(kit, configs, budget_s=0.9 * seconds)
+        (plan,) = plan_probes(kit.bench, configs, kit)
+        # As on a machine so slow that nothing else but asking takes time.
+        slow = replace(plan, load=plan.load.slowed(1000 / plan.load.seconds))
+        monkeypatch.setattr("ragft.probes.running.plan_probes", lambda *_: (slow,))
+        (found,) = run_probes(kit, configs, budget_s=900)
     assert (found.n_examples, found.n_available) == (10, 12)
     assert "For want of time 10 of 12 examples were asked, the same for all arms." in found.notes
     assert {cell.n for row in found.tables[0].rows for cell in row.cells if cell.n is not None} == {10}
+
+
+def test_what_probes_took_corrects_what_is_planned_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("ragft.probes.budget.time.monotonic", lambda: now[0])
+    budget = Budget([planned("context", asking=90), planned("noise_floor", asking=90), planned("phrasing")], 400)
+    assert (budget.pace, budget.share()) == (1.0, (None, None))
+    now[0] += 190  # 190 s where 90 were planned; for 10 s more the plan counts as right
+    budget.took(190, None)
+    assert budget.pace == 2.0
+    assert budget.share() == (55, None)  # 210 s are left for what would take 380
+    budget.passed_over()
+    assert budget.share() == (None, None)
+
+
+def test_what_asks_less_than_planned_leaves_time_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ragft.probes.budget.time.monotonic", lambda: 1000.0)
+    budget = Budget([planned("context", asking=180), planned("noise_floor")], 100)
+    assert budget.share() == (35, None)
+    budget.took(17, 25)  # 45 s were planned for 25 of 100
+    assert budget.pace == pytest.approx(27 / 55)
+    assert budget.share() == (None, None)
+
+
+class Slow:
+    """A probe whose conditions take half a second each, however few examples they ask."""
+
+    kind, title, asks = "context", "Context", "Is it slow?"
+
+    def __init__(self, conditions: int) -> None:
+        self.conditions, self.asked = conditions, list[int]()
+
+    def refusal(self, kit: Kit) -> None:
+        return None
+
+    def load(self, kit: Kit) -> Load:
+        return Load(examples=12, asking_s=0.5, prompts=1)
+
+    def measure(self, kit: Kit) -> ProbeResult:
+        examples = kit.examples(ContextProbe(kind="context"))
+        for _ in range(self.conditions):
+            kit.ask(Condition("slow", kit.bench.stressed(eval=examples), ("base",)))
+            self.asked.append(len(examples))
+            time.sleep(0.5)
+        return kit.result(cast("Any", self), arms=["base"], n_examples=len(examples), n_available=12)
+
+
+@pytest.mark.parametrize(("conditions", "asked"), [(1, [12]), (4, [12, 12, 10, 10, 10, 10]), (40, None)])
+def test_a_probe_whose_time_runs_out_is_measured_with_the_fewest_examples(
+    experiment: SmallExperiment, monkeypatch: pytest.MonkeyPatch, conditions: int, asked: list[int] | None
+) -> None:
+    slow = Slow(conditions)
+    monkeypatch.setattr("ragft.probes.running.probe_of", lambda _: slow)
+    monkeypatch.setattr("ragft.probes.budget.GRACE", 3.0)
+    with asked_kit(experiment) as kit:
+        kit.ask(Condition("slow", kit.bench, ("base",)))  # answered before: only the waiting takes time
+        (found,) = run_probes(kit, [ContextProbe(kind="context")], budget_s=0.9)
+    if asked is None:
+        assert (found.status, found.hint) == (
+            "skipped",
+            "raise --budget, or run it again: what was asked and trained is kept",
+        )
+        assert "time ran out before it was done" in str(found.reason)
+        assert 2 < slow.asked.count(10) < 10
+    else:
+        assert (found.status, found.n_examples, slow.asked) == ("measured", asked[-1], asked)
+        assert any("10 of 12 examples" in note for note in found.notes) == (asked[-1] == 10)
+        assert found.seconds > 0.5 * len(asked)
+
+
+def test_the_pace_is_that_of_what_this_command_asked_and_trained(experiment: SmallExperiment) -> None:
+    bench = bench_of(experiment)
+    run = Run.start(experiment.folder / "runs", "compare", "small", argv=[], config_yaml="", seed=17)
+    with run:
+        one = Round(bench, run)
+        arms = one.arms(["base", "finetuned"])
+        trained = one.train(arms)
+        asked = one.ask(arms, bench.splits.eval, measured=False)
+        now = pace_of(bench, one, asked, trained)
+        again = one.ask(arms, bench.splits.eval, measured=False)
+        assert min(now.asking, now.training) > 0
+        assert now.asking != 1.0 != now.training
+        assert pace_of(bench, one, again, one.train(arms)) == Pace()
+    bench.close()

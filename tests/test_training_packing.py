@@ -16,13 +16,13 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Mi
 
 from ragft.config import AdapterConfig
 from ragft.errors import DataError
+from ragft.models.fused import fused
 from ragft.models.language_model import convert_gguf, load
 from ragft.models.sources import PACKAGED, ModelFolder, resolve
 from ragft.training import attention
 from ragft.training.attention import packed_attention, segments, why_not_packed
 from ragft.training.batching import IGNORED, Collator
 from ragft.training.examples import TrainingTokens
-from ragft.training.fused import fused
 from ragft.training.loss import completion_loss
 from ragft.training.packing import PackedCollator, packed, shared_beginning
 from ragft.training.running import train
@@ -184,7 +184,7 @@ def test_ten_steps_have_the_losses_of_the_padded_path(
 
     fast = losses("fast")
     monkeypatch.setattr("ragft.training.speed.why_not_packed", lambda _: "told so")
-    monkeypatch.setattr("ragft.training.fused._replace", lambda _: False)
+    monkeypatch.setattr("ragft.models.fused._replace", lambda _: False)
     plain = losses("plain")
     assert len(plain) == 10
     assert plain[-1] < plain[0] - 1  # it learns, so ten equal losses say something

@@ -37,6 +37,7 @@ def _code() -> tuple[str, ...]:
     files = sorted((Path(provenance.__file__).parent / "training").glob("*.py"))
     return (
         *(f"training/{file.name}" for file in files if file.name not in NOT_TRAINING),
+        "models/fused.py",
         "models/language_model.py",
         "models/turns.py",
     )

@@ -28,6 +28,7 @@ class LocalModel:
         "generation/generator.py",
         "generation/local.py",
         "generation/words.py",
+        "models/fused.py",
         "models/language_model.py",
         "models/turns.py",
     )

@@ -22,7 +22,7 @@ from ragft.records import Example
 from ragft.training.examples import TrainingText
 
 if TYPE_CHECKING:
-    from ragft.models.pace import Speeds
+    from ragft.models.pace import Rates, Speeds
 
 
 ALONE_TOKENS = 256
@@ -91,6 +91,10 @@ class Load:
     def seconds(self) -> float:
         """Seconds in all."""
         return self.asking_s + self.fixed_s
+
+    def slowed(self, factor: float) -> Load:
+        """Return the load at a pace that takes `factor` times as long."""
+        return replace(self, asking_s=factor * self.asking_s, fixed_s=factor * self.fixed_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +205,7 @@ def plan_adapter(bench: Bench, adapters: Adapters, name: str, seed: int) -> Plan
     seconds = 0.0
     if not reused:
         speeds = speeds_of(bench, bench.local)
-        seconds = tokens * epochs / speeds.training + recipe.to_write / speeds.writing
+        seconds = tokens * epochs / speeds.training + recipe.to_write / speeds.bare.writing
     return PlannedAdapter(
         adapters.title(name, seed),
         reused,
@@ -223,19 +227,23 @@ def plan_arm(bench: Bench, asking: Asking, arm: Arm, examples: Sequence[Example]
     asked = asking.asked(arm, examples)
     left = [question for one in asked for question in asking.missing(one.arm, one.questions)]
     prompts = sum(len(one.questions) for one in asked)
-    tokens, seconds = _load(bench, bench.model(arm.model), [question.prompt for question in left], alone if left else 0)
+    prompts_left = [question.prompt for question in left]
+    adapted = is_adapted(bench, arm.adapter)
+    tokens, seconds = _load(bench, bench.model(arm.model), prompts_left, alone if left else 0, adapted=adapted)
     return PlannedArm(arm.name, prompts, prompts - len(left), tokens, seconds)
 
 
-def _load(bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str], alone: int) -> tuple[int, float]:
+def _load(
+    bench: Bench, model: LocalModel | RemoteModel, prompts: Sequence[str], alone: int, *, adapted: bool
+) -> tuple[int, float]:
     """Return (prompt tokens, seconds) that these prompts take, `alone` of them once more each on its own."""
     if not prompts:
         return 0, 0.0
     if isinstance(model, LocalModel):
         tokens = sum(_count(model.tokenizer, prompt) for prompt in prompts)
         written = len(prompts) * bench.experiment.generation.max_new_tokens / 2
-        singly = alone * alone_seconds(bench, model, tokens / len(prompts))
-        return tokens, answering_seconds(bench, model, tokens, written) + singly
+        singly = alone * alone_seconds(bench, model, tokens / len(prompts), adapted=adapted)
+        return tokens, answering_seconds(bench, model, tokens, written, adapted=adapted) + singly
     tokens = sum(model.generator.count_tokens(prompt) for prompt in prompts)
     at_once = model.config.concurrency if isinstance(model.config, OpenAiModel) else len(prompts)
     return tokens, REMOTE_SECONDS * (len(prompts) / max(1, at_once) + alone)
@@ -259,15 +267,26 @@ def speeds_of(bench: Bench, model: LocalModel) -> Speeds:
     return bench.once("speeds", (config, size), timed)
 
 
-def answering_seconds(bench: Bench, model: LocalModel, read: float, written: float) -> float:
+def is_adapted(bench: Bench, adapter: str | None) -> bool:
+    """Return whether what was trained answers beside the base; fully trained weights take its place."""
+    return adapter is not None and bench.experiment.adapters[adapter].peft.method != "full"
+
+
+def rates_of(bench: Bench, model: LocalModel, *, adapted: bool) -> Rates:
+    """Return the rates at which a model answers, by itself or with an adapter beside it."""
+    speeds = speeds_of(bench, model)
+    return speeds.adapted if adapted else speeds.bare
+
+
+def answering_seconds(bench: Bench, model: LocalModel, read: float, written: float, *, adapted: bool) -> float:
     """Return the seconds of reading and writing so many tokens in batches; for none nothing is timed."""
     if not read and not written:
         return 0.0
-    speeds = speeds_of(bench, model)
-    return read / speeds.reading + written / speeds.writing
+    rates = rates_of(bench, model, adapted=adapted)
+    return read / rates.reading + written / rates.writing
 
 
-def alone_seconds(bench: Bench, model: LocalModel, prompt_tokens: float = ALONE_TOKENS) -> float:
+def alone_seconds(bench: Bench, model: LocalModel, prompt_tokens: float = ALONE_TOKENS, *, adapted: bool) -> float:
     """Return the seconds of one question that is asked alone."""
-    speeds = speeds_of(bench, model)
-    return prompt_tokens / speeds.reading + bench.experiment.generation.max_new_tokens / 2 / speeds.writing_alone
+    rates = rates_of(bench, model, adapted=adapted)
+    return prompt_tokens / rates.reading + bench.experiment.generation.max_new_tokens / 2 / rates.writing_alone

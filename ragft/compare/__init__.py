@@ -108,7 +108,7 @@ def compare(
     asked = {arm.name: (bare | others)[arm.name] for arm in arms}
     made = Made(checking.checked, sweep, one, arms, state, trained, asked)
     _note(run, made)
-    pace = pace_of(bench, one, asked) if probes and probing.budget_s is not None else Pace()
+    pace = pace_of(bench, one, asked, trained) if probes and probing.budget_s is not None else Pace()
     kit = Kit(bench, run, one, asked, state, pace=pace)
     found = run_probes(kit, probes, probing.budget_s)
     return _conclude(bench, run, made, found, baseline, becomes_baseline=becomes_baseline)

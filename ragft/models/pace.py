@@ -21,6 +21,7 @@ from peft import LoraConfig, get_peft_model
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from ragft.models.fused import fused
 from ragft.models.language_model import is_encoder_decoder
 
 logger = logging.getLogger("ragft.models")
@@ -42,12 +43,20 @@ MATRIX_SHARE = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Speeds:
-    """Tokens per second: reading prompts, writing answers in a batch or alone, and training."""
+class Rates:
+    """Tokens per second of answering: reading prompts, and writing in a batch or alone."""
 
     reading: float
     writing: float
     writing_alone: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """How fast a model answers by itself and with a LoRA adapter beside it, and in tokens per second how it trains."""
+
+    bare: Rates
+    adapted: Rates
     training: float
 
 
@@ -63,7 +72,8 @@ def speeds(folder: Path, dtype: torch.dtype, device: torch.device, batch_size: i
         except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
             logger.debug("no slice of %s can be timed: %s", folder, error)
     reading = MATRIX_SHARE * _matrix_flops(dtype, device) / (FLOPS_A_PARAMETER * max(_parameters(folder), 1e6))
-    return Speeds(reading, reading / 10, reading / 10 / batch_size, reading / 3)
+    rates = Rates(reading, reading / 10, reading / 10 / batch_size)
+    return Speeds(rates, rates, reading / 3)
 
 
 def _parameters(folder: Path) -> int:
@@ -85,8 +95,20 @@ def _of_slice(config: Any, dtype: torch.dtype, device: torch.device, batch_size:
         model: Any = AutoModelForCausalLM.from_config(config, dtype=dtype)  # type: ignore[no-untyped-call]
         model.eval().requires_grad_(False)
         scale = layers / config.num_hidden_layers
-        writing, alone = (_writing(model, rows, scale) for rows in (batch_size, 1))
-        return Speeds(_reading(model, batch_size, scale), writing, alone, _training(model, scale))
+        bare = _rates(model, batch_size, scale)
+        lora = LoraConfig(r=16, target_modules="all-linear")
+        with warnings.catch_warnings(action="ignore"):  # what PEFT thinks of the layers is of no concern here
+            tuned: Any = get_peft_model(
+                model, lora, autocast_adapter_dtype=False
+            )  # puts its layers into `model` itself
+        with fused(tuned.requires_grad_(False)):
+            adapted = _rates(model, batch_size, scale)
+        return Speeds(bare, adapted, _training(tuned, scale))
+
+
+def _rates(model: Any, batch_size: int, scale: float) -> Rates:  # noqa: ANN401
+    writing, alone = (_writing(model, rows, scale) for rows in (batch_size, 1))
+    return Rates(_reading(model, batch_size, scale), writing, alone)
 
 
 @torch.inference_mode()
@@ -116,19 +138,21 @@ def _in_head(model: Any, rows: int) -> float:  # noqa: ANN401
     return _seconds(lambda: model.get_output_embeddings()(last))
 
 
-def _training(model: Any, scale: float) -> float:  # noqa: ANN401
+def _training(tuned: Any, scale: float) -> float:  # noqa: ANN401
     """Return the tokens per second of a LoRA step, without the optimiser's own work."""
-    with warnings.catch_warnings(action="ignore"):  # what PEFT thinks of the layers is of no concern here
-        tuned: Any = get_peft_model(model, LoraConfig(r=16, target_modules="all-linear"))
+    model = tuned.base_model.model
     rows = torch.randint(0, model.config.vocab_size, (TRAINED_ROWS, TRAINED_TOKENS))
 
     def learn() -> torch.Tensor:
-        hidden = tuned.base_model.model.base_model(input_ids=rows, use_cache=False).last_hidden_state
+        hidden = model.base_model(input_ids=rows, use_cache=False).last_hidden_state
         hidden.float().pow(2).mean().backward()
         found: torch.Tensor = hidden
         return found
 
-    tuned.train()
+    tuned.train().set_adapter(tuned.active_adapter)  # PEFT makes its weights trainable again
+    for weight in tuned.parameters():
+        if weight.requires_grad:
+            weight.data = weight.data.float()  # as adapters are trained, whatever the precision of the base
     in_body = _seconds(learn)
     kept = torch.zeros(TRAINED_ROWS * ANSWER_TOKENS, model.config.hidden_size, dtype=model.dtype, requires_grad=True)
     head = model.get_output_embeddings()

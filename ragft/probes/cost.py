@@ -48,14 +48,15 @@ class Cost:
         arms = [arm for arm in map(asking.arm, self._arms(kit)) if can_merge(kit, arm)]
         left = [merger.missing(arm, asking.questions(arm, some)) for arm in arms]
         # Each way one question more, which does not count, and one whose memory is measured.
-        passes = sum(2 * (len(some) + 2) for missing in left if missing)
+        passes = sum(len(some) + 2 for missing in left if missing)
+        each = sum(alone_seconds(bench, bench.local, adapted=beside) for beside in (True, False)) if passes else 0.0
         return Load(
             arms=len(self._arms(kit)),
             conditions=2 if arms else 1,
             examples=len(some) if arms else 0,
             prompts=2 * len(some) * len(arms),
             answered=2 * sum(len(some) - missing for missing in left),
-            fixed_s=passes * alone_seconds(bench, bench.local) * kit.pace.asking if passes else 0.0,
+            fixed_s=passes * each * kit.pace.asking,
         )
 
     def measure(self, kit: Kit) -> ProbeResult:

@@ -11,6 +11,7 @@ from ragft.arms.asking import Arm
 from ragft.arms.measuring import built_for, payer_of, usage_facts
 from ragft.arms.merged import Merger, Merging
 from ragft.arms.models import LocalModel
+from ragft.arms.planning import is_adapted
 from ragft.config import CostProbe
 from ragft.errors import RagftError
 from ragft.evaluation.cost import DAYS_PER_MONTH, CostRow, Payer, Prices, in_machine_hours
@@ -120,9 +121,7 @@ def _facts(kit: Kit, arm: Arm, examples: Sequence[Example]) -> dict[str, Any]:
 
 def can_merge(kit: Kit, arm: Arm) -> bool:
     """Return whether an arm has an adapter that stands beside the weights of its model in this process."""
-    if arm.adapter is None or not isinstance(kit.bench.model(arm.model), LocalModel):
-        return False
-    return kit.bench.experiment.adapters[arm.adapter].peft.method != "full"
+    return is_adapted(kit.bench, arm.adapter) and isinstance(kit.bench.model(arm.model), LocalModel)
 
 
 def _merging(kit: Kit, config: CostProbe, arm: Arm) -> Merging | None:

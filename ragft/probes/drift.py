@@ -16,7 +16,7 @@ from ragft.probes.kit import Kit
 from ragft.probes.weights import Weights
 from ragft.records import Estimate, Example, Score
 
-CODE = ("generation/drift.py", "models/language_model.py")
+CODE = ("generation/drift.py", "models/fused.py", "models/language_model.py")
 """The parts of ragft that a drift depends on."""
 
 

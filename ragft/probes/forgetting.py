@@ -9,7 +9,7 @@ from typing import Any
 from ragft.arms.adapters import Adapters
 from ragft.arms.knowledge import Knowledge
 from ragft.arms.models import LocalModel
-from ragft.arms.planning import answering_seconds
+from ragft.arms.planning import answering_seconds, is_adapted
 from ragft.config import ForgettingProbe
 from ragft.evaluation.probing import Chart, ProbeResult, Table
 from ragft.generation.drift import Window
@@ -139,11 +139,14 @@ class Forgetting:
         windows = [*general, *(own.windows() if own.is_written else ())]
         missing = [journal.missing(one, windows) for one in tuned]
         union = {window for some in missing for window in some}
-        tokens = sum(window.tokens for some in (union, *missing) for window in some)
         unwritten = 0 if own.is_written else self.config.own_tokens
         again = sum(window.tokens for window in general) * len(set(self.config.checkpoints))
-        tokens += (unwritten + again) * (1 + len(tuned))
-        return answering_seconds(kit.bench, local, tokens, unwritten) * kit.pace.asking
+        read = unwritten + again + sum(window.tokens for window in union)
+        seconds = answering_seconds(kit.bench, local, read, unwritten, adapted=False)
+        for one, some in zip(tuned, missing, strict=True):
+            read = unwritten + again + sum(window.tokens for window in some)
+            seconds += answering_seconds(kit.bench, local, read, 0, adapted=is_adapted(kit.bench, one.adapter))
+        return seconds * kit.pace.asking
 
     def _tell(
         self,

@@ -6,6 +6,7 @@ models are those that the comparison has loaded.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,11 +18,12 @@ from ragft.arms.bench import Bench
 from ragft.arms.knowledge import IndexState, Knowledge
 from ragft.arms.measures import text_metric
 from ragft.arms.models import LocalModel
-from ragft.arms.planning import answering_seconds, needs_index, plan_adapter, plan_arm, speeds_of
+from ragft.arms.planning import answering_seconds, is_adapted, needs_index, plan_adapter, plan_arm, speeds_of
 from ragft.arms.round import Asked, Round, Trained
 from ragft.config import ArmConfig, with_values
 from ragft.config.probes import ProbeSection
 from ragft.data.examples import sample
+from ragft.errors import RagftError
 from ragft.evaluation.clustering import clusters
 from ragft.evaluation.comparison import measure_cells
 from ragft.evaluation.metrics import score_answers
@@ -29,6 +31,11 @@ from ragft.evaluation.probing import ProbeResult
 from ragft.probes.probe import Condition, Load, Probe
 from ragft.records import Answer, ContrastResult, Estimate, Example, Passage, Score
 from ragft.runs import Run
+
+
+class OutOfTime(RagftError):
+    """The time that a probe was given has run out."""
+
 
 SAMPLED = 12
 """Prompts of each arm and condition that are rendered to estimate how long all of them take."""
@@ -59,7 +66,8 @@ class Kit:
     """One experiment as its probes see it.
 
     `main`, `asked` and `index` are the round of the comparison, what its arms said, and its index; they are absent
-    while a plan is made. `cap` is the most examples that fit the time of the command, None without a limit.
+    while a plan is made. `cap` is the most examples that fit the time of the command, None without a limit; when the
+    `deadline` (of `time.monotonic`) has passed, no further condition is asked.
     """
 
     bench: Bench
@@ -69,6 +77,7 @@ class Kit:
     index: IndexState | None = None
     cap: int | None = None
     pace: Pace = Pace()
+    deadline: float = math.inf
 
     @property
     def metric(self) -> str:
@@ -120,8 +129,12 @@ class Kit:
         return sample(every, min(limits, default=None), self.bench.experiment.seed)
 
     def ask(self, condition: Condition) -> Told:
-        """Build what a condition needs and ask its arms; what is there already is not made again."""
+        """Build what a condition needs and ask its arms; what is there already is not made again.
+
+        Raises OutOfTime when the deadline has passed.
+        """
         assert self.run is not None, "a plan asks nothing"
+        self._check_time()
         adapters = None if condition.retrained else self.round.adapters
         one = Round(condition.bench, self.run, label=f"{condition.label}: ", adapters=adapters)
         arms = one.arms(condition.arms)
@@ -133,7 +146,11 @@ class Kit:
         return Told(condition, one, asked, trained, index, index_s)
 
     def asked_with(self, name: str, contexts: Mapping[str, Sequence[Passage]], examples: Sequence[Example]) -> Asked:
-        """Return what an arm says with given passages (by example id) before each question, by every training seed."""
+        """Return what an arm says with given passages (by example id) before each question, by every training seed.
+
+        Raises OutOfTime when the deadline has passed.
+        """
+        self._check_time()
         asking = self.round.asking
         first = asking.arm(name)
         questions = tuple(asking.question(first, example, contexts[example.id]) for example in examples)
@@ -141,6 +158,13 @@ class Kit:
         before = sum(len(questions) - len(asking.missing(one, questions)) for one in variants)
         answers = tuple(replace(answer, prompt=None) for one in variants for answer in asking.answers(one, questions))
         return Asked(questions, answers, reused=before)
+
+    def _check_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise OutOfTime(
+                "its time ran out before it was done, though it asked no more than the fewest examples",
+                "raise --budget, or run it again: what was asked and trained is kept",
+            )
 
     def scores(self, asked: Asked, name: str, metric: str | None = None) -> list[Score]:
         """Return one score for every answer of an arm, under the name that it has in this condition."""
@@ -297,17 +321,23 @@ class Kit:
         return 0.5 + len(bench.passages) / 500 + new / 30
 
 
-def pace_of(bench: Bench, one: Round, asked: Mapping[str, Asked]) -> Pace:
-    """Return how the comparison's own answers and trainings compare with what was estimated for them."""
+def pace_of(bench: Bench, one: Round, asked: Mapping[str, Asked], trained: Sequence[Trained]) -> Pace:
+    """Return how the answers and trainings of this command compare with what was estimated for them.
+
+    Only what was asked and trained now counts: an earlier command may have had the machine to itself, or shared it.
+    """
     model = bench.model(None)
     if not isinstance(model, LocalModel):
         return Pace()
-    own = [answer for name, told in asked.items() if one.asking.arm(name).model is None for answer in told.answers]
-    written = len(own) * bench.experiment.generation.max_new_tokens / 2
-    expected = answering_seconds(bench, model, sum(answer.prompt_tokens for answer in own), written)
-    took = sum(answer.seconds for answer in own)
-    used = {one.asking.arm(name).adapter for name in asked} - {None}
-    records = [one.adapters.record(name)["training"] for name in sorted(used, key=str) if name is not None]
-    planned = sum(record["tokens_seen"] for record in records) / speeds_of(bench, model).training
-    trained = sum(record["seconds"] for record in records)
-    return Pace(took / expected if took and expected else 1.0, trained / planned if trained and planned else 1.0)
+    took = expected = 0.0
+    for name, told in asked.items():
+        arm = one.asking.arm(name)
+        if arm.model is None and not told.reused:
+            read = sum(answer.prompt_tokens for answer in told.answers)
+            written = len(told.answers) * bench.experiment.generation.max_new_tokens / 2
+            expected += answering_seconds(bench, model, read, written, adapted=is_adapted(bench, arm.adapter))
+            took += sum(answer.seconds for answer in told.answers)
+    records = [one.adapters.record(new.name, new.seed)["training"] for new in trained if new.now]
+    planned = sum(record["tokens_seen"] for record in records) / speeds_of(bench, model).training if records else 0.0
+    learnt = sum(record["seconds"] for record in records)
+    return Pace(took / expected if took and expected else 1.0, learnt / planned if learnt and planned else 1.0)

@@ -14,7 +14,7 @@ from typing import Literal
 from ragft import jsonl
 from ragft.arms.asking import Arm, Asking, Question
 from ragft.arms.bench import Bench
-from ragft.arms.planning import PlannedArm, answering_seconds
+from ragft.arms.planning import PlannedArm, answering_seconds, is_adapted
 from ragft.config import ExamplesFile, QaTask
 from ragft.data.examples import load_examples, sample
 from ragft.errors import DataError
@@ -163,7 +163,8 @@ class Quiz:
             prompts, answered = prompts + len(questions), answered + len(questions) - len(left)
             tokens += sum(self._bench.local.count(question.prompt) for question in left)
         written = (prompts - answered) * ANSWER_TOKENS / 2
-        seconds = answering_seconds(self._bench, self._bench.local, tokens, written)
+        adapted = is_adapted(self._bench, weights.adapter)
+        seconds = answering_seconds(self._bench, self._bench.local, tokens, written, adapted=adapted)
         return PlannedArm(weights.title, prompts, answered, tokens, seconds)
 
     def _asking(self, part: Part, weights: Weights) -> Asking:

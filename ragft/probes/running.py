@@ -13,13 +13,11 @@ from ragft.config import AnyProbe
 from ragft.config.probes import Probe as ProbeSettings
 from ragft.errors import RagftError
 from ragft.evaluation.probing import ProbeResult
+from ragft.probes.budget import FEWEST, Budget
 from ragft.probes.choosing import probe_of
-from ragft.probes.kit import Kit
+from ragft.probes.kit import Kit, OutOfTime
 from ragft.probes.probe import Load, PlannedProbe, Probe, Refusal
 from ragft.records import PROBES
-
-FEWEST = 10
-"""Examples below which a probe is left out rather than cut down further."""
 
 EVERY = "all"
 """What stands on the command line for every probe."""
@@ -70,81 +68,56 @@ def _refusal(error: RagftError) -> Refusal:
 def run_probes(kit: Kit, configs: Sequence[AnyProbe], budget_s: float | None = None) -> tuple[ProbeResult, ...]:
     """Run the probes and write `probes/NAME.json` for each into the run folder; those that cannot be run say why.
 
-    With a budget, in seconds for all of them, every probe asks as many examples as fit; a probe of which not even
-    `FEWEST` would fit is left out.
+    With a budget, in seconds for all of them, every probe asks as many examples as fit; a probe of which not even the
+    fewest would fit is left out.
     """
     assert kit.run is not None
-    plans = plan_probes(kit.bench, configs, kit) if budget_s is not None else ()
-    deadline = None if budget_s is None else time.monotonic() + budget_s
+    budget = None if budget_s is None else Budget(plan_probes(kit.bench, configs, kit), budget_s)
     results = []
-    for number, config in enumerate(configs):
-        cap, refusal = None, None
-        if deadline is not None:
-            cap, refusal = share_of(plans[number:], deadline - time.monotonic())
-        result = _run(kit.capped(cap), probe_of(config), refusal)
+    for config in configs:
+        probe = probe_of(config)
+        result = _run(kit, probe) if budget is None else _run_within(kit, probe, budget)
         kit.run.write_json(f"probes/{result.probe}.json", result)
         results.append(result)
     return tuple(results)
 
 
-def share_of(plans: Sequence[PlannedProbe], left_s: float) -> tuple[int | None, Refusal | None]:
-    """Return (most examples, why not at all) of the first of the probes that are still to be run in `left_s` seconds.
-
-    What does not depend on examples comes first: where that of all is too much, the probes with most of it go first.
-    The rest of the time is shared by all examples alike, so every probe asks the same share of its own. None examples
-    where all fit.
-    """
-    first, *others = plans
-    if first.refusal is not None or first.load.seconds == 0:
-        return None, None
-    running = [plan for plan in plans if plan.refusal is None]
-    for plan in sorted(running, key=lambda one: one.load.fixed_s, reverse=True):
-        share = _share(running, left_s)
-        if share >= 1:
-            return None, None
-        asking = [one.load for one in running if one.load.asking_s]
-        if share > 0 and all(share * load.examples >= min(FEWEST, load.examples) for load in asking):
-            break
-        running.remove(plan)
-        if plan is first:
-            return 0, _no_time(first, left_s)
-    if not first.load.asking_s:
-        return None, None  # fewer examples would save nothing
-    return max(2, int(_share(running, left_s) * first.load.examples)), None
+def _run_within(kit: Kit, probe: Probe, budget: Budget) -> ProbeResult:
+    """Return what a probe found in its share of the time; where that is misjudged, with the fewest examples."""
+    began, overran = time.monotonic(), False
+    cap, refusal = budget.share()
+    if refusal is not None:
+        budget.passed_over()
+        return _skipped(probe, refusal)
+    try:
+        result = _run(replace(kit, cap=cap, deadline=budget.ends), probe)
+    except OutOfTime:
+        # The fewest examples are among those that were asked, so only what was not reached is asked now.
+        cap, overran = FEWEST if cap is None else min(cap, FEWEST), True
+        try:
+            result = _run(replace(kit, cap=cap, deadline=budget.ends_at_last), probe)
+        except OutOfTime as error:
+            result = _skipped(probe, _refusal(error))
+    took = time.monotonic() - began
+    if result.status == "measured" or overran:
+        budget.took(took, cap)
+    else:
+        budget.passed_over()
+    return replace(result, seconds=took) if result.status == "measured" else result
 
 
-def _share(running: Sequence[PlannedProbe], left_s: float) -> float:
-    asking = sum(plan.load.asking_s for plan in running)
-    free = left_s - sum(plan.load.fixed_s for plan in running)
-    if asking == 0:
-        return 1.0 if free >= 0 else 0.0
-    return max(0.0, free / asking)
-
-
-def _no_time(plan: PlannedProbe, left_s: float) -> Refusal:
-    needs = plan.load.fixed_s + plan.load.asking_s * min(1.0, FEWEST / max(1, plan.load.examples))
-    left = _minutes(max(0.0, left_s))
-    why = f"and {left} were left" if needs > left_s else f"and the probes that take less need the {left} that were left"
-    return Refusal(
-        f"it would take about {_minutes(needs)} with the fewest examples, {why}",
-        f"raise --budget, or run it alone: --probe {plan.kind}",
-    )
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-
-
-def _run(kit: Kit, probe: Probe, refusal: Refusal | None) -> ProbeResult:
-    """Return what a probe found, or why it could not be run."""
+def _run(kit: Kit, probe: Probe) -> ProbeResult:
+    """Return what a probe found, or why it could not be run. Raises OutOfTime where the kit's deadline passes."""
     assert kit.run is not None
     began = time.monotonic()
-    refusal = refusal or probe.refusal(kit)
+    refusal = probe.refusal(kit)
     if refusal is not None:
         return _skipped(probe, refusal)
     try:
         with kit.run.stage(f"probe {probe.kind}"):
             found = probe.measure(kit)
+    except OutOfTime:
+        raise
     except RagftError as error:
         return _skipped(probe, _refusal(error))
     return replace(found, seconds=time.monotonic() - began)

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
+from ragft.models.fused import fused
 from ragft.training.attention import packed_attention, why_not_packed
 from ragft.training.batching import Collator, PairCollator
 from ragft.training.examples import TrainingTokens
-from ragft.training.fused import fused
 from ragft.training.packing import PackedCollator
 
 logger = logging.getLogger("ragft.training")

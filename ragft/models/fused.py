@@ -1,8 +1,9 @@
-"""LoRA layers of a training as single autograd functions: fewer Python steps, fewer passes over memory, less kept.
+"""LoRA layers as single autograd functions: fewer Python steps, fewer passes over memory, less kept for gradients.
 
-The same formulas as the layers they stand in for, in the precision of the frozen weights; adapters and their gradients
-stay in float32. A layer is replaced only where it is plain LoRA on a frozen linear layer (no dropout, no DoRA, no
-quantised base), and a gated block only where a check on random input finds its own output. All others stay as they are.
+The same formulas as the layers they stand in for, in the precision of the frozen weights; adapters that are trained
+and their gradients stay in float32. A layer is replaced only where it is plain LoRA on a frozen linear layer (no
+dropout, no DoRA, no quantised base), and a gated block only where a check on random input finds its own output. All
+others stay as they are.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ def _agrees(module: Any, forward: Forward) -> bool:  # noqa: ANN401
     return bool((own - stand_in).abs().max() <= TOLERANCE[weight.dtype] * own.abs().max())
 
 
+def _is_off(module: Any) -> bool:  # noqa: ANN401
+    """Return whether an adapter that was switched on is switched off or merged for the time being."""
+    return bool(module.disable_adapters or module.merged)
+
+
 def _fits(x: torch.Tensor, weight: torch.Tensor) -> bool:
     """Return whether the layer multiplies in the precision of its weights, and autocast would not choose another."""
     kind = x.device.type
@@ -88,7 +94,7 @@ def _linear_forward(module: Any) -> Forward:  # noqa: ANN401
     scale = module.scaling[module.active_adapters[0]]
 
     def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
-        if args or kwargs or module.disable_adapters or not _fits(x, parts[0]):
+        if args or kwargs or _is_off(module) or not _fits(x, parts[0]):
             return own(x, *args, **kwargs)  # type: ignore[no-any-return]
         flat = x.reshape(-1, x.shape[-1])
         y: torch.Tensor = LoraLinear.apply(flat, *parts, module.base_layer.bias, scale)  # type: ignore[no-untyped-call]
@@ -104,7 +110,7 @@ def _gated_forward(module: Any) -> Forward:  # noqa: ANN401
     scales = tuple(layer.scaling[layer.active_adapters[0]] for layer in layers)
 
     def forward(x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401
-        if args or kwargs or layers[0].disable_adapters or not _fits(x, tensors[0]):
+        if args or kwargs or _is_off(layers[0]) or not _fits(x, tensors[0]):
             return own(x, *args, **kwargs)  # type: ignore[no-any-return]
         flat = x.reshape(-1, x.shape[-1])
         y: torch.Tensor = LoraGated.apply(flat, scales, *tensors)  # type: ignore[no-untyped-call]
