@@ -259,7 +259,10 @@ class _Line:
 
 
 class Pace:
-    """Lets requests begin at equal distances, so that no minute holds more than it may; for several threads."""
+    """Lets requests begin at such distances that no minute holds more than it may; for several threads.
+
+    A minute holds `per_minute` requests that weigh 1 each, or as many as weigh that much together.
+    """
 
     def __init__(
         self,
@@ -272,12 +275,12 @@ class Pace:
         self._next = float("-inf")
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Return when the caller's turn has come."""
+    def wait(self, weight: float = 1.0) -> None:
+        """Return when the caller's turn has come; the next one comes later the more this one weighs."""
         with self._lock:
             now = self._clock()
             begins = max(now, self._next)
-            self._next = begins + self._gap_s
+            self._next = begins + weight * self._gap_s
         if begins > now:
             self._sleep(begins - now)
 

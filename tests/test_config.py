@@ -258,6 +258,16 @@ def test_overrides_are_yaml_and_later_ones_win(load: Load) -> None:
     assert list(experiment.compare.arms) == ["base", "rag"]
 
 
+def test_an_override_spells_out_the_short_form_of_a_section(load: Load, tmp_path: Path) -> None:
+    text = SHORTEST + "model: some/model\ncompare: {probes: [context]}\n"
+    sets = ("data.eval.limit=40", "task.answers=long", "model.dtype=float32", "compare.probes.0.examples=9")
+    found: Any = load(text, *sets, "data.eval.limit=30").experiment
+    assert (found.data.eval.path, found.data.eval.limit) == (tmp_path / "eval.jsonl", 30)
+    assert (found.task.kind, found.task.answers) == ("qa", "long")
+    assert (found.model.source, found.model.dtype) == ("some/model", "float32")
+    assert (found.compare.probes[0].kind, found.compare.probes[0].examples) == ("context", 9)
+
+
 def test_overrides_reach_list_items_by_number(load: Load, tmp_path: Path) -> None:
     text = SHORTEST.replace("docs", "[{path: one}, two]")
     data = load(text, "data.documents.0.path=uno", "data.documents.1=due", "data.documents.2=tre").experiment.data

@@ -332,6 +332,10 @@ def test_a_recipe_or_an_arm_that_needs_documents(faults: Faults) -> None:
         ("=3", "write it as --set dotted.key=value"),
         ("retrieval..top_k=3", "write it as --set dotted.key=value"),
         ("name.x=3", "name holds one value, which has no 'x'"),
+        (
+            "data.documents.limit=3",
+            "data.documents.limit: unknown key of this kind; another `kind` has it",
+        ),
         ("data.documents.0.path=x", "data.documents holds one value, which has no '0'"),
         ("compare.contrasts.2=[a, b]", "compare.contrasts is a list of 1; '2' is not a number up to that"),
         ("compare.contrasts.x=3", "compare.contrasts is a list of 1; 'x' is not a number up to that"),

@@ -376,6 +376,23 @@ def test_no_minute_holds_more_requests_than_allowed_retries_included(server: Cha
     assert begun == pytest.approx([100, 102, 104, 106])  # 0.5 s of back-off are over before the turn comes
 
 
+def test_no_minute_holds_more_tokens_than_allowed(server: ChatServer) -> None:
+    clock, begun = Clock(), list[float]()
+
+    def notes(handler: BaseHTTPRequestHandler, request: Json) -> None:
+        begun.append(clock.now)
+        shouts(handler, request)
+
+    server.usual = notes
+    config = model(server, tokens_per_minute=600.0, concurrency=1)
+    asking = OpenAiGenerator(config, 16, sleep=clock.sleep, clock=clock)
+    prompts = [prompt("a"), prompt("and a longer one of several words " * 20), prompt("c")]
+    asking.generate(prompts)
+    first, second, _ = (asking.count_tokens(one) + 16 for one in prompts)
+    assert begun == pytest.approx([100, 100 + first / 10, 100 + first / 10 + second / 10])
+    assert second > 5 * first
+
+
 def test_turns_are_dealt_out_to_threads_without_a_gap_or_a_double() -> None:
     pauses: list[float] = []
     pace = Pace(120.0, pauses.append, clock=lambda: 5.0)  # the clock stands: each waits for its own turn

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from ragft.config.faults import Location, dotted
 from ragft.config.schema import Experiment
+from ragft.config.sections import SHORT_FOR
 
 Node = Mapping[str, Any]
 
@@ -46,6 +47,21 @@ class Expectations:
                 if child is not None:
                     return child
         return None
+
+    def short_for(self, path: Sequence[str]) -> str | None:
+        """Return the key of the section at a path that a plain string there stands for, None where it is no short form.
+
+        An item of a list is named by its number.
+        """
+        node: Node | None = self.root
+        for part in path:
+            node = node and self.child(node, int(part) if part.isdecimal() else part, None)
+        return None if node is None else self._short_for(node)
+
+    def _short_for(self, node: Node) -> str | None:
+        if SHORT_FOR in node:
+            return str(node[SHORT_FOR])
+        return next((found for variant in node.get("anyOf", ()) if (found := self._short_for(variant))), None)
 
     def keys(self, node: Node, value: object) -> list[str]:
         """Return the keys that a section may have; none for a section of freely named entries."""

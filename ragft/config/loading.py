@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from ragft.config.contents import Contents, contents_of
+from ragft.config.expectations import Expectations
 from ragft.config.faults import Fault, Location, shown, sorted_lines
 from ragft.config.interpolation import Expansion, hide
 from ragft.config.overrides import apply_overrides
@@ -58,7 +59,7 @@ def load_experiment(
     """
     path = path.expanduser().absolute()
     name = shown(path)
-    root, faults = apply_overrides(_root(_text(path, name), name), overrides)
+    root, faults = apply_overrides(_root(_text(path, name), name), overrides, _short_for)
     contents = contents_of(root, name, os.environ if environment is None else environment)
     experiment, invalid = validated(contents, path.parent)
     faults += contents.faults + [fault for fault in invalid if not _is_within(fault.location, contents.spoiled)]
@@ -66,6 +67,10 @@ def load_experiment(
         raise ConfigError(_without_secrets(faults, contents))
     secrets = contents.secrets()
     return LoadedExperiment(experiment, path, frozenset(secrets), contents.expansions, secrets)
+
+
+def _short_for(path: Sequence[str]) -> str | None:
+    return Expectations().short_for(path)
 
 
 def _text(path: Path, name: str) -> str:

@@ -56,6 +56,9 @@ class OpenAiModel(Section):
     """Requests at once."""
     requests_per_minute: float | None = Field(default=None, gt=0)
     """Most requests that are begun in a minute, at equal distances; no limit of our own when absent."""
+    tokens_per_minute: float | None = Field(default=None, gt=0)
+    """Most tokens of a minute, as servers count them before they answer: those of each prompt, as far as they can be
+    estimated here, and of the longest answer that it may get. No limit of our own when absent."""
     context_tokens: int | None = Field(default=None, ge=1)
     """Tokens that the model reads and writes together, where they are known."""
     logprobs: bool = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import yaml
 
@@ -17,14 +18,23 @@ class _UnreachableError(Exception):
     """An override leads through something that has no keys or items of that name."""
 
 
-def apply_overrides(root: yaml.Node, overrides: Sequence[str]) -> tuple[yaml.Node, list[Fault]]:
-    """Return the tree with every override laid over it, a later one over an earlier, and the faults of bad ones."""
+Path = tuple[str, ...]
+Spelled = Callable[[Path], str | None]
+"""The key that a plain string stands for where a section is wanted, by the path of the section; None elsewhere."""
+
+
+def apply_overrides(root: yaml.Node, overrides: Sequence[str], spelled: Spelled) -> tuple[yaml.Node, list[Fault]]:
+    """Return the tree with every override laid over it, a later one over an earlier, and the faults of bad ones.
+
+    Where the way leads through a string that is short for a section, the section is spelled out.
+    """
     faults: list[Fault] = []
+    laying = _Laying(spelled)
     for number, override in enumerate(overrides):
         name, line = f"--set {override}", FIRST_OVERRIDE_LINE + number * _LINES_APART
         try:
             parts, value = _parsed(override, name, line)
-            root = _laid_over(root, parts, value, ())
+            root = laying.over(root, parts, value, ())
         except yaml.YAMLError as error:
             problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
             faults.append(Fault(place_at(name, line), (), f"the value is not valid YAML: {problem}"))
@@ -42,44 +52,50 @@ def _parsed(override: str, name: str, line: int) -> tuple[tuple[str, ...], yaml.
     return parts, read_tree(text, name, line) or yaml.ScalarNode(_NULL, "", mark, mark)
 
 
-def _laid_over(node: yaml.Node | None, parts: tuple[str, ...], value: yaml.Node, passed: tuple[str, ...]) -> yaml.Node:
-    """Return the node with `value` at `parts` beneath it; what is missing or empty on the way is created."""
-    if not parts:
-        return value
-    if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NULL):
+@dataclass(frozen=True, slots=True)
+class _Laying:
+    spelled: Spelled
+
+    def over(self, node: yaml.Node | None, parts: Path, value: yaml.Node, passed: Path) -> yaml.Node:
+        """Return the node with `value` at `parts` beneath it; what is missing or empty on the way is created."""
+        if not parts:
+            return value
         mark = value.start_mark
-        node = yaml.SequenceNode(_SEQ, [], mark, mark) if parts[0] == "0" else yaml.MappingNode(_MAP, [], mark, mark)
-    if isinstance(node, yaml.MappingNode):
-        return _in_mapping(node, parts, value, passed)
-    if isinstance(node, yaml.SequenceNode):
-        return _in_sequence(node, parts, value, passed)
-    raise _UnreachableError(f"{'.'.join(passed)} holds one value, which has no {parts[0]!r}")
+        if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NULL):
+            new: yaml.Node = (
+                yaml.SequenceNode(_SEQ, [], mark, mark) if parts[0] == "0" else yaml.MappingNode(_MAP, [], mark, mark)
+            )
+            return self.over(new, parts, value, passed)
+        is_text = isinstance(node, yaml.ScalarNode) and node.tag == _STR and not parts[0].isdecimal()
+        if is_text and (key := self.spelled(passed)) is not None:
+            node = yaml.MappingNode(_MAP, [(yaml.ScalarNode(_STR, key, mark, mark), node)], mark, mark)
+        if isinstance(node, yaml.MappingNode):
+            return self._in_mapping(node, parts, value, passed)
+        if isinstance(node, yaml.SequenceNode):
+            return self._in_sequence(node, parts, value, passed)
+        raise _UnreachableError(f"{'.'.join(passed)} holds one value, which has no {parts[0]!r}")
 
+    def _in_mapping(self, node: yaml.MappingNode, parts: Path, value: yaml.Node, passed: Path) -> yaml.MappingNode:
+        head, rest = parts[0], parts[1:]
+        mark = value.start_mark
+        key = yaml.ScalarNode(_STR, head, mark, mark)
+        pairs = list(node.value)
+        for number, (known, inner) in enumerate(pairs):
+            if known.value == head:
+                pairs[number] = (known if rest else key, self.over(inner, rest, value, (*passed, head)))
+                break
+        else:
+            pairs.append((key, self.over(None, rest, value, (*passed, head))))
+        return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
 
-def _in_mapping(
-    node: yaml.MappingNode, parts: tuple[str, ...], value: yaml.Node, passed: tuple[str, ...]
-) -> yaml.MappingNode:
-    head, rest = parts[0], parts[1:]
-    mark = value.start_mark
-    key = yaml.ScalarNode(_STR, head, mark, mark)
-    pairs = list(node.value)
-    for number, (known, inner) in enumerate(pairs):
-        if known.value == head:
-            pairs[number] = (known if rest else key, _laid_over(inner, rest, value, (*passed, head)))
-            break
-    else:
-        pairs.append((key, _laid_over(None, rest, value, (*passed, head))))
-    return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
-
-
-def _in_sequence(
-    node: yaml.SequenceNode, parts: tuple[str, ...], value: yaml.Node, passed: tuple[str, ...]
-) -> yaml.SequenceNode:
-    head, rest = parts[0], parts[1:]
-    items = list(node.value)
-    number = int(head) if head.isascii() and head.isdigit() else -1
-    if not 0 <= number <= len(items):
-        raise _UnreachableError(f"{'.'.join(passed)} is a list of {len(items)}; {head!r} is not a number up to that")
-    inner = items[number] if number < len(items) else None
-    items[number : number + 1] = [_laid_over(inner, rest, value, (*passed, head))]
-    return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark, node.flow_style)
+    def _in_sequence(self, node: yaml.SequenceNode, parts: Path, value: yaml.Node, passed: Path) -> yaml.SequenceNode:
+        head, rest = parts[0], parts[1:]
+        items = list(node.value)
+        number = int(head) if head.isascii() and head.isdigit() else -1
+        if not 0 <= number <= len(items):
+            raise _UnreachableError(
+                f"{'.'.join(passed)} is a list of {len(items)}; {head!r} is not a number up to that"
+            )
+        inner = items[number] if number < len(items) else None
+        items[number : number + 1] = [self.over(inner, rest, value, (*passed, head))]
+        return yaml.SequenceNode(node.tag, items, node.start_mark, node.end_mark, node.flow_style)

@@ -75,6 +75,10 @@ ModelSource = Annotated[str, Field(min_length=1), AfterValidator(_anchored_sourc
 """A Hub id or a packaged model's name, kept as it is, or a folder (begins with `/`, `./`, `../` or `~`), anchored."""
 
 
+SHORT_FOR = "x-short-for"
+"""In the derived schema, beside a section that a plain string may stand for: the key of which it is the value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Shorthand:
     """Lets a plain string stand for a section in which only `key` is given.
@@ -94,7 +98,7 @@ class Shorthand:
         section = handler(schema)
         variants = [handler.resolve_ref_schema(variant) for variant in section.get("oneOf", [section])]
         short = [v["properties"][self.key] for v in variants if set(v.get("required", ())) <= {self.key}]
-        return {"anyOf": [*short, section]}
+        return {"anyOf": [*short, section], SHORT_FOR: self.key}
 
     def _spelled_out(self, value: object) -> object:
         section = {self.key: value} if isinstance(value, str) else {} if value is None else value

@@ -71,6 +71,8 @@ def about_unknown_key(location: Location, siblings: Sequence[str], all_keys: Seq
     known_as = _IN_SECTION.get((section, key)) or FOREIGN_NAMES.get(key.lower().replace("-", "_"))
     if known_as:
         return f"unknown key; in ragft it is {_named(known_as, location)}"
+    if key in siblings:
+        return "unknown key of this kind; another `kind` has it"
     places = [_named(place, location) for place in _shallowest(all_keys, key)]
     if 0 < len(places) <= _MOST_PLACES:
         return f"unknown key here; it belongs at {' or '.join(places)}"

@@ -61,7 +61,8 @@ class OpenAiGenerator:
             hint=_hint,
             sleep=sleep,
         )
-        self._pace = Pace(config.requests_per_minute, self._endpoint.pause, clock)
+        self._requests = Pace(config.requests_per_minute, self._endpoint.pause, clock)
+        self._tokens = Pace(config.tokens_per_minute, self._endpoint.pause, clock)
         self._estimates = False
         self._lock = threading.Lock()
 
@@ -159,7 +160,8 @@ class OpenAiGenerator:
 
         def begin() -> None:
             nonlocal started
-            self._pace.wait()
+            self._requests.wait()
+            self._tokens.wait(self.count_tokens(prompt) + self._max_new_tokens)
             started = time.perf_counter()
 
         def read(response: httpx.Response) -> Generation:

@@ -98,9 +98,8 @@ def _of_slice(config: Any, dtype: torch.dtype, device: torch.device, batch_size:
         bare = _rates(model, batch_size, scale)
         lora = LoraConfig(r=16, target_modules="all-linear")
         with warnings.catch_warnings(action="ignore"):  # what PEFT thinks of the layers is of no concern here
-            tuned: Any = get_peft_model(
-                model, lora, autocast_adapter_dtype=False
-            )  # puts its layers into `model` itself
+            tuned: Any = get_peft_model(model, lora, autocast_adapter_dtype=False)
+        # PEFT has put its layers into `model` itself.
         with fused(tuned.requires_grad_(False)):
             adapted = _rates(model, batch_size, scale)
         return Speeds(bare, adapted, _training(tuned, scale))
