@@ -40,7 +40,7 @@ def costs_table(books: Books) -> Table:
     note = (
         f"Built once (labels, training, indexing) is spread over {books.prices.horizon_days:g} days. A correct answer "
         "is the cost of one query over the mean score. A merged arm has the seconds of its batched answers over the "
-        "ratio that single questions have, and the score of the arm."
+        "ratio that single questions have, which are counted behind them, and the score of the arm."
     )
     return Table("costs", title, "arm", columns, rows, note)
 
@@ -51,7 +51,7 @@ def _cost_cells(books: Books, offer: Offer) -> tuple[Cell, ...]:
     seconds = usage.seconds_per_question
     merging = books.mergings.get(offer.arm) if offer.name != offer.arm else None
     memory = facts["memory_gb"] if merging is None else merging.merged_bytes / 1e9
-    told = f"{n} answers" if merging is None else f"{n} answers; {len(merging.merged)} questions merged"
+    told = f"{n} answers" if merging is None else f"{n} answers; {len(merging.merged)} merged"
     return (
         Cell(row.running_per_1000, n=n),
         Cell(row.one_off),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 from ragft.arms.knowledge import drawn
 from ragft.arms.round import Asked
@@ -45,6 +46,12 @@ class _Read:
     def never_cites(self) -> bool:
         """Whether no answer cites anything, a passage or an invented number."""
         return not any(answer.citations or answer.invented_citations for answer in self.asked.answers)
+
+    @property
+    def score(self) -> float:
+        """Mean score of its answers, 0 where none has one."""
+        values = [value for value in self.values.values() if value is not None]
+        return fmean(values) if values else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +223,8 @@ def _supports(kit: Kit, read: Sequence[_Read]) -> Table:
 
 
 def _findings(read: Sequence[_Read]) -> list[str]:
-    """Return what of the answers can be explained, in sentences: support first, then citations."""
-    saying = [one for one in read if one.saying]
+    """Return what of the answers can be explained, in sentences: support first, then citations; the best arm first."""
+    saying = sorted((one for one in read if one.saying), key=lambda one: one.score, reverse=True)
     silent = [one.name for one in saying if one.never_cites]
     found = [_support_told(one) for one in saying]
     found += [_citing_told(one) for one in saying if not one.never_cites]
