@@ -33,7 +33,7 @@ def costs_table(books: Books) -> Table:
         Column("output tokens", "number"),
         Column("seconds per 1000", "seconds"),
         Column("memory, GB", "number"),
-        Column("measured on", "text"),
+        Column("answers measured", "text"),
     )
     rows = tuple(Row(offer.name, _cost_cells(books, offer)) for offer in books.offers)
     title = f"Cost in {books.prices.currency}, at {count(books.queries)} queries a month, {cadence(books.refreshes)}"
@@ -51,7 +51,7 @@ def _cost_cells(books: Books, offer: Offer) -> tuple[Cell, ...]:
     seconds = usage.seconds_per_question
     merging = books.mergings.get(offer.arm) if offer.name != offer.arm else None
     memory = facts["memory_gb"] if merging is None else merging.merged_bytes / 1e9
-    told = f"{n} answers" if merging is None else f"{n} answers; {len(merging.merged)} merged"
+    told = f"{n}" if merging is None else f"{n}; {len(merging.merged)} merged"
     return (
         Cell(row.running_per_1000, n=n),
         Cell(row.one_off),
