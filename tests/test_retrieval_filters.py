@@ -58,6 +58,12 @@ def test_the_three_agree(both: tuple[PassageStore, Bm25Index], wanted: list[Scal
     assert {item.passage.id for item in words.search(["word"], 100, chosen)[0]} == expected
 
 
+def test_words_are_not_found_by_the_filter_before(both: tuple[PassageStore, Bm25Index]) -> None:
+    for wanted in (False, 0, (0.0,), (False,), True, 1, "1"):
+        found = {item.passage.id for item in both[1].search(["word"], 100, {"field": wanted})[0]}
+        assert found == {passage.id for passage in PASSAGES if passes(passage, {"field": wanted})}
+
+
 @pytest.mark.parametrize(
     ("wanted", "passing"),
     [

@@ -20,7 +20,7 @@ from ragft.data.chunking import embedded_text
 from ragft.errors import RagftError
 from ragft.provenance import fingerprint
 from ragft.records import Passage, RankedPassage
-from ragft.retrieval.filters import Filter, passes
+from ragft.retrieval.filters import Filter, passes, where
 from ragft.retrieval.words import TOKENIZER_VERSION, words
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Bm25Index:
         """Keep the passages, sorted by id, and their index, None where they hold no word at all."""
         self._passages = passages
         self._index = index
-        self._allowed: tuple[Filter, np.ndarray[tuple[int], np.dtype[np.bool_]]] | None = None
+        self._allowed: tuple[dict[str, Any] | None, np.ndarray[tuple[int], np.dtype[np.bool_]]] | None = None
 
     @classmethod
     def opened(
@@ -90,9 +90,10 @@ class Bm25Index:
     def _mask(self, filter: Filter) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
         if not filter:
             return None
-        if self._allowed is None or self._allowed[0] != filter:
+        rule = where(filter, "")  # as text: in Python false equals 0, and here it does not
+        if self._allowed is None or self._allowed[0] != rule:
             mask = np.fromiter((passes(passage, filter) for passage in self._passages), bool, len(self._passages))
-            self._allowed = (filter, mask)
+            self._allowed = (rule, mask)
         return self._allowed[1]
 
     def _ranked(
