@@ -12,11 +12,13 @@ from probe_kits import asked_kit, bench_of
 
 from ragft.arms.planning import Load, PlannedProbe, Refusal
 from ragft.arms.round import Round
-from ragft.config import ContextProbe, NoiseFloorProbe
+from ragft.config import ContextProbe, KnowledgeQualityProbe, LabelBudgetProbe, NoiseFloorProbe
 from ragft.errors import RagftError
 from ragft.evaluation.probing import ProbeResult
 from ragft.probes import Kit, Pace, chosen_probes, pace_of, plan_probes, run_probes
 from ragft.probes.budget import Budget, share_of
+from ragft.probes.choosing import probe_of
+from ragft.probes.kit import OutOfTimeError
 from ragft.probes.probe import Condition
 from ragft.runs import Run
 
@@ -189,6 +191,20 @@ def test_a_probe_whose_time_runs_out_is_measured_with_the_fewest_examples(
         assert (found.status, found.n_examples, slow.asked) == ("measured", asked[-1], asked)
         assert any("10 of 12 examples" in note for note in found.notes) == (asked[-1] == 10)
         assert found.seconds > 0.5 * len(asked)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ContextProbe(kind="context", passages=(1, 2)),
+        KnowledgeQualityProbe(kind="knowledge_quality"),
+        LabelBudgetProbe(kind="label_budget"),
+        NoiseFloorProbe(kind="noise_floor"),
+    ],
+)
+def test_no_probe_takes_a_passed_deadline_for_a_setting_that_failed(experiment: SmallExperiment, config: Any) -> None:
+    with asked_kit(experiment) as kit, pytest.raises(OutOfTimeError):
+        probe_of(config).measure(replace(kit, deadline=0.0))
 
 
 def test_the_pace_is_that_of_what_this_command_asked_and_trained(experiment: SmallExperiment) -> None:

@@ -18,8 +18,8 @@ class _UnreachableError(Exception):
     """An override leads through something that has no keys or items of that name."""
 
 
-Path = tuple[str, ...]
-Spelled = Callable[[Path], str | None]
+Keys = tuple[str, ...]
+Spelled = Callable[[Keys], str | None]
 """The key that a plain string stands for where a section is wanted, by the path of the section; None elsewhere."""
 
 
@@ -43,7 +43,7 @@ def apply_overrides(root: yaml.Node, overrides: Sequence[str], spelled: Spelled)
     return root, faults
 
 
-def _parsed(override: str, name: str, line: int) -> tuple[tuple[str, ...], yaml.Node]:
+def _parsed(override: str, name: str, line: int) -> tuple[Keys, yaml.Node]:
     key, equals, text = override.partition("=")
     parts = tuple(key.strip().split("."))
     if not equals or not all(parts):
@@ -56,16 +56,14 @@ def _parsed(override: str, name: str, line: int) -> tuple[tuple[str, ...], yaml.
 class _Laying:
     spelled: Spelled
 
-    def over(self, node: yaml.Node | None, parts: Path, value: yaml.Node, passed: Path) -> yaml.Node:
+    def over(self, node: yaml.Node | None, parts: Keys, value: yaml.Node, passed: Keys) -> yaml.Node:
         """Return the node with `value` at `parts` beneath it; what is missing or empty on the way is created."""
         if not parts:
             return value
         mark = value.start_mark
         if node is None or (isinstance(node, yaml.ScalarNode) and node.tag == _NULL):
-            new: yaml.Node = (
-                yaml.SequenceNode(_SEQ, [], mark, mark) if parts[0] == "0" else yaml.MappingNode(_MAP, [], mark, mark)
-            )
-            return self.over(new, parts, value, passed)
+            is_list = parts[0] == "0"
+            node = yaml.SequenceNode(_SEQ, [], mark, mark) if is_list else yaml.MappingNode(_MAP, [], mark, mark)
         is_text = isinstance(node, yaml.ScalarNode) and node.tag == _STR and not parts[0].isdecimal()
         if is_text and (key := self.spelled(passed)) is not None:
             node = yaml.MappingNode(_MAP, [(yaml.ScalarNode(_STR, key, mark, mark), node)], mark, mark)
@@ -75,7 +73,7 @@ class _Laying:
             return self._in_sequence(node, parts, value, passed)
         raise _UnreachableError(f"{'.'.join(passed)} holds one value, which has no {parts[0]!r}")
 
-    def _in_mapping(self, node: yaml.MappingNode, parts: Path, value: yaml.Node, passed: Path) -> yaml.MappingNode:
+    def _in_mapping(self, node: yaml.MappingNode, parts: Keys, value: yaml.Node, passed: Keys) -> yaml.MappingNode:
         head, rest = parts[0], parts[1:]
         mark = value.start_mark
         key = yaml.ScalarNode(_STR, head, mark, mark)
@@ -88,7 +86,7 @@ class _Laying:
             pairs.append((key, self.over(None, rest, value, (*passed, head))))
         return yaml.MappingNode(node.tag, pairs, node.start_mark, node.end_mark, node.flow_style)
 
-    def _in_sequence(self, node: yaml.SequenceNode, parts: Path, value: yaml.Node, passed: Path) -> yaml.SequenceNode:
+    def _in_sequence(self, node: yaml.SequenceNode, parts: Keys, value: yaml.Node, passed: Keys) -> yaml.SequenceNode:
         head, rest = parts[0], parts[1:]
         items = list(node.value)
         number = int(head) if head.isascii() and head.isdigit() else -1

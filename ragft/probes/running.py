@@ -15,9 +15,14 @@ from ragft.errors import RagftError
 from ragft.evaluation.probing import ProbeResult
 from ragft.probes.budget import FEWEST, Budget
 from ragft.probes.choosing import probe_of
-from ragft.probes.kit import Kit, OutOfTime
+from ragft.probes.kit import Kit, OutOfTimeError
 from ragft.probes.probe import Load, PlannedProbe, Probe, Refusal
 from ragft.records import PROBES
+
+TOO_SLOW = Refusal(
+    "its time ran out before it was done, though it asked no more than the fewest examples",
+    "raise --budget, or run it again: what was asked and trained is kept",
+)
 
 EVERY = "all"
 """What stands on the command line for every probe."""
@@ -84,20 +89,20 @@ def run_probes(kit: Kit, configs: Sequence[AnyProbe], budget_s: float | None = N
 
 def _run_within(kit: Kit, probe: Probe, budget: Budget) -> ProbeResult:
     """Return what a probe found in its share of the time; where that is misjudged, with the fewest examples."""
-    began, overran = time.monotonic(), False
     cap, refusal = budget.share()
     if refusal is not None:
         budget.passed_over()
         return _skipped(probe, refusal)
+    began, overran = time.monotonic(), False
     try:
         result = _run(replace(kit, cap=cap, deadline=budget.ends), probe)
-    except OutOfTime:
+    except OutOfTimeError:
         # The fewest examples are among those that were asked, so only what was not reached is asked now.
         cap, overran = FEWEST if cap is None else min(cap, FEWEST), True
         try:
             result = _run(replace(kit, cap=cap, deadline=budget.ends_at_last), probe)
-        except OutOfTime as error:
-            result = _skipped(probe, _refusal(error))
+        except OutOfTimeError:
+            result = _skipped(probe, TOO_SLOW)
     took = time.monotonic() - began
     if result.status == "measured" or overran:
         budget.took(took, cap)
@@ -107,7 +112,7 @@ def _run_within(kit: Kit, probe: Probe, budget: Budget) -> ProbeResult:
 
 
 def _run(kit: Kit, probe: Probe) -> ProbeResult:
-    """Return what a probe found, or why it could not be run. Raises OutOfTime where the kit's deadline passes."""
+    """Return what a probe found, or why it could not be run. Raises OutOfTimeError where the kit's deadline passes."""
     assert kit.run is not None
     began = time.monotonic()
     refusal = probe.refusal(kit)
@@ -116,8 +121,6 @@ def _run(kit: Kit, probe: Probe) -> ProbeResult:
     try:
         with kit.run.stage(f"probe {probe.kind}"):
             found = probe.measure(kit)
-    except OutOfTime:
-        raise
     except RagftError as error:
         return _skipped(probe, _refusal(error))
     return replace(found, seconds=time.monotonic() - began)

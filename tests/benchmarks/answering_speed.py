@@ -137,7 +137,8 @@ def main() -> None:
     lengths = [len(full.tokenizer(prompt)["input_ids"]) for prompt in prompts]
     size = f"{len(prompts)} prompts of {statistics.mean(lengths):.0f} tokens, {NEW_TOKENS} new"
     print(f"{size}; medians of {options.repeats}")
-    adapter = write_adapter(full, folder.fingerprint, Path(tempfile.mkdtemp()) / "adapter")
+    temporary = tempfile.TemporaryDirectory()
+    adapter = write_adapter(full, folder.fingerprint, Path(temporary.name) / "adapter")
     rows: dict[str, Callable[[], list[str]]] = {
         "plain loop, float32": lambda: plain_loop(full, prompts),
         "plain loop, bfloat16": lambda: plain_loop(half, prompts),
@@ -155,6 +156,7 @@ def main() -> None:
             started = time.perf_counter()
             answers[name] = run()
             seconds[name].append(time.perf_counter() - started)
+    temporary.cleanup()
     report(seconds, answers, references)
 
 
